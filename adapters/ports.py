@@ -1,0 +1,225 @@
+"""Ports by role: what the work needs from a CRM and an ERP, and what each call promises.
+
+Every method may raise the errors of `adapters.errors`; the docstrings name only what is special. Every call has a total
+deadline shorter than a lease. "Safe twice" means: called again with the same arguments, even after a time-out that
+committed, it leaves one record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol
+
+from events.model import Customer, Deal, ErpOrder, Hint, Order, Person, Reason
+
+
+@dataclass(frozen=True)
+class ErpCapabilities:
+    """What an ERP can do, declared by its adapter and checked by `ponte doctor`."""
+
+    correction: Literal["amend", "reopen", "successor"]
+    unique_order_key: bool
+    """The ERP itself refuses a second order with our key."""
+    settles_after: float
+    """Seconds after which a timed-out create has either committed or never will."""
+    clock: str
+    """IANA zone of naive times."""
+    changed_since_granularity: float
+    overlap: float
+    """Seconds that a poll reaches back behind its cursor."""
+    batch: int = 1
+
+
+@dataclass(frozen=True)
+class CrmCapabilities:
+    webhooks: bool
+    calls_per_minute: int
+    page: int
+    overlap: float
+    changed_since_granularity: float
+
+
+@dataclass(frozen=True)
+class Health:
+    """What `doctor` reads from an end: reachable, who we are there, its clock and findings with their cure."""
+
+    reachable: bool
+    identity: str = ""
+    server_time: datetime | None = None
+    problems: tuple[str, ...] = ()
+    """Each a sentence that names cause and cure."""
+
+
+@dataclass(frozen=True)
+class CrmDocument:
+    """The one sales document of a won deal, or the reasons why there is none to choose."""
+
+    order: Order | None
+    reasons: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True)
+class DealStatusFields:
+    """What the CRM's deal shows of its order. Keys are the bridge's words; the adapter maps them to custom fields."""
+
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+class CrmDesk(Protocol):
+    """A CRM, as the order flow needs it."""
+
+    name: str
+    """The connection's name."""
+    capabilities: CrmCapabilities
+
+    def health(self) -> Health: ...
+
+    def deal(self, deal_id: str) -> Deal:
+        """The deal as it stands. Status DELETED when the CRM says so and a control read proves that it answers at all."""
+        ...
+
+    def changed_deals(self, since: datetime) -> Iterator[Deal]:
+        """Deals changed at or after `since` (the caller subtracts the overlap), oldest change first, complete across pages."""
+        ...
+
+    def document(self, deal: Deal) -> CrmDocument:
+        """The deal's order, else its won or accepted current quote, in the common language, customer included.
+
+        No document, two of equal right, or an order that differs from its quote: `reasons`, never a choice.
+        """
+        ...
+
+    def person(self, user_id: str) -> Person: ...
+
+    def return_deal(self, deal_id: str) -> None:
+        """Reopen the deal and put it at the stage for returned orders. Safe twice; a deal already open is only moved."""
+        ...
+
+    def write_status(self, deal_id: str, values: Mapping[str, str]) -> None:
+        """Write the status fields (keys: `order_status`, `order_number`, `order_reasons`, `order_revision`, `invoice_number`).
+
+        Other custom fields on the deal survive. Nothing is written when nothing changes.
+        """
+        ...
+
+    def find_note(self, deal_id: str, marker: str) -> str | None:
+        """Id of the note on this deal whose text carries `marker`, or None."""
+        ...
+
+    def add_note(self, deal_id: str, marker: str, text: str) -> str:
+        """A note on the deal, found by `marker` before it is created. Safe twice. Returns its id."""
+        ...
+
+    def add_task(self, deal_id: str, marker: str, user_id: str, title: str, text: str, due: datetime) -> str:
+        """A task for a user on the deal, found by `marker` before it is created. Safe twice. Returns its id."""
+        ...
+
+    def read_hint(self, headers: Mapping[str, str], body: bytes) -> Hint | None:
+        """Verify a webhook (constant time) and say what to look at; None for a thing that this bridge does not carry.
+
+        Raises `HintRefused` for a wrong or missing key, `HintMalformed` for a body that is not one of this CRM's.
+        """
+        ...
+
+    def ensure_webhooks(self, url: str) -> Sequence[str]:
+        """Register what is missing, re-enable what the CRM disabled. Returns what was changed."""
+        ...
+
+
+class HintRefused(Exception):
+    """The webhook does not prove where it comes from: 401, nothing recorded."""
+
+
+class HintMalformed(Exception):
+    """The webhook's body is not one of this system's: 400, nothing recorded."""
+
+
+class CustomerBook(Protocol):
+    """Customers in an ERP."""
+
+    def find_customers(self, tax_id: str = "", code: str = "") -> Sequence[Customer]:
+        """Customers with exactly this tax id (matched in full, never by root) or code. Inactive ones too, as `blocked`."""
+        ...
+
+    def customer(self, customer_id: str) -> Customer:
+        """Raises `NotFound`."""
+        ...
+
+    def create_customer(self, customer: Customer, code: str) -> Customer:
+        """Create under a code that is ours and unique in the ERP. Safe twice: an existing one with this code is returned."""
+        ...
+
+    def amend_customer(self, customer_id: str, customer: Customer, fields: Sequence[str]) -> Customer:
+        """Write only the named fields (`name`, `tax_id`, `address`, `email`, ...), under the ERP's optimistic lock."""
+        ...
+
+
+class OrderDesk(Protocol):
+    """Orders in an ERP."""
+
+    name: str
+    capabilities: ErpCapabilities
+
+    def health(self) -> Health: ...
+
+    def missing(self, order: Order, customer_id: str | None) -> Sequence[Reason]:
+        """What the ERP requires of this order and does not find: all reasons at once, nothing written.
+
+        `customer_id` is the bound ERP customer, None for one that does not exist yet.
+        """
+        ...
+
+    def find_orders(self, key: str) -> Sequence[ErpOrder]:
+        """Every order with our key, cancelled ones too; an empty answer only after a control read that must not be empty."""
+        ...
+
+    def likely_twins(self, order: Order, customer_id: str, since: datetime) -> Sequence[ErpOrder]:
+        """Orders without a key of ours, same customer and untaxed amount, created since: perhaps typed by hand."""
+        ...
+
+    def order(self, order_id: str) -> ErpOrder:
+        """Raises `NotFound`."""
+        ...
+
+    def create_order(self, order: Order, customer_id: str, key: str, revision: int) -> ErpOrder:
+        """Create under `key`, as a draft. Safe twice where the key is unique in the ERP.
+
+        Raises `UnknownOutcome` when the answer was lost.
+        """
+        ...
+
+    def submit(self, order_id: str) -> ErpOrder:
+        """Move a draft or quoted order to finance: approved at once, or waiting. Re-reads: a button's success proves nothing.
+
+        Safe twice. Raises `Rejected` (credit: limit, left, amount in the details).
+        """
+        ...
+
+    def amend_order(self, current: ErpOrder, order: Order, customer_id: str, revision: int) -> ErpOrder:
+        """Bring the same ERP order to this content, as a draft with the revision mark, guarded by `current.version`.
+
+        Safe twice. Raises `Conflict` when it changed since `current` was read (finance decided, someone edited).
+        """
+        ...
+
+    def cancel_order(self, current: ErpOrder) -> ErpOrder:
+        """Cancel while the ERP still allows it; an order already cancelled is returned as it is. Raises `Conflict`."""
+        ...
+
+    def changed_orders(self, since: datetime) -> Iterator[ErpOrder]:
+        """Orders that bear a key of ours, changed at or after `since` in any part, cancelled ones too."""
+        ...
+
+
+class Erp(OrderDesk, CustomerBook, Protocol):
+    """An ERP that plays both roles."""
+
+
+class Channel(Protocol):
+    """A way to a person outside the CRM: mail, chat. At most once: an unknown delivery is an outcome, never a repeat."""
+
+    def send(self, recipient: Person, title: str, body: str) -> None:
+        """Raises `TryLater` only when surely nothing left; `UnknownOutcome` otherwise."""
+        ...

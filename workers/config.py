@@ -1,0 +1,210 @@
+"""`ponte.toml`: connections, bridges and their rules. Secrets only by reference: `env:NAME` or `file:PATH`.
+
+A wrong file gives one `ConfigError` that lists every problem: the key, what is wrong, and the cure. No traceback.
+Paths in the file are relative to the folder it stands in.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used. `problems`: one sentence each, with the key and the cure."""
+
+    def __init__(self, path: Path, problems: list[str]) -> None:
+        self.path, self.problems = path, problems
+        super().__init__(f"{path}:\n" + "\n".join(f"  {problem}" for problem in problems))
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Home(Section):
+    """`[ponte]`: where the fleet lives."""
+
+    home: str = "var"
+    """Folder of everything that the fleet writes."""
+    journal: str = "sqlite"
+    """`sqlite` (a file in `home`), a SQLAlchemy URL, or `env:NAME`."""
+    broker: str = "embedded"
+    """`embedded` (a server of our own in `home`), a Redis URL, or `env:NAME`."""
+    broker_port: int = 6390
+    gateway_port: int = 8600
+    flower_port: int = 5555
+    gateway_url: str = ""
+    """Where the CRM reaches the gateway from outside; empty: this host."""
+    threads: int = Field(default=16, ge=1, le=256)
+    order_workers: int = Field(default=2, ge=1, le=64)
+    lease_seconds: float = Field(default=30, ge=2)
+    """How long a dead worker's work waits for another. A call's deadline must be shorter."""
+    sweep_seconds: float = Field(default=2, ge=0.2)
+    visibility_timeout: int = Field(default=3600, ge=60)
+
+
+class Connection(Section):
+    """`[connections.NAME]`: one CRM or ERP account. `settings` are the adapter's own, checked by it."""
+
+    role: Literal["crm", "erp"]
+    adapter: str
+    poll_seconds: float = Field(default=15, ge=0.2)
+    poll: bool = True
+    webhooks: bool = True
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
+class OrderRules(Section):
+    """`[bridges.NAME.orders]`: the bridge's own rules of the order flow."""
+
+    max_discount_percent: Decimal = Field(default=Decimal(30), ge=0, le=100)
+    """Below the ERP's price for this customer; more is returned with reason `discount`."""
+    silence_hours: float = Field(default=48, gt=0)
+    """Finance is reminded after this, the salesperson told after twice this."""
+    adopt_days: int = Field(default=14, ge=0)
+    """How far back to look for the same order typed by hand; 0: never."""
+    after_approval: Literal["refuse", "new_round"] = "refuse"
+    """A correction that arrives after finance approved: refused by name, or a note asks finance for a new round."""
+    payment_terms: dict[str, str] = Field(default_factory=dict)
+    """The CRM's word -> the ERP's name of it; a word not listed here is used as it is."""
+    task_due_hours: float = Field(default=24, gt=0)
+
+
+class NoticeRules(Section):
+    """`[bridges.NAME.notices]`: who hears what, where."""
+
+    language: str = "pt-BR"
+    timezone: str = "America/Sao_Paulo"
+    fallback_user: str = ""
+    """CRM user id that hears for an owner who is suspended and has no active manager."""
+    channels: tuple[str, ...] = ()
+    """Apprise URLs, or `env:` / `file:` references to them. `{email}` is the recipient's address."""
+    finance_channels: tuple[str, ...] = ()
+    """Who is reminded when finance is silent."""
+
+
+class Bridge(Section):
+    """`[bridges.NAME]`: a CRM connection and an ERP connection with their rules."""
+
+    crm: str
+    erp: str
+    start: AwareDatetime
+    """The start line: deals won before it never become orders."""
+    orders: OrderRules = OrderRules()
+    notices: NoticeRules = NoticeRules()
+
+
+class Config(Section):
+    ponte: Home = Home()
+    connections: dict[str, Connection] = Field(min_length=1)
+    bridges: dict[str, Bridge] = Field(min_length=1)
+    base: Path = Path()
+    """The folder that relative paths start from."""
+
+    @model_validator(mode="after")
+    def _bridges_stand_on_connections(self) -> Config:
+        for name, bridge in self.bridges.items():
+            for role in ("crm", "erp"):
+                connection = self.connections.get(getattr(bridge, role))
+                if connection is None:
+                    raise ValueError(
+                        f"bridges.{name}.{role}: there is no connection {getattr(bridge, role)!r}; "
+                        f"the connections are {', '.join(sorted(self.connections))}"
+                    )
+                if connection.role != role:
+                    raise ValueError(f"bridges.{name}.{role}: connection {getattr(bridge, role)!r} has role {connection.role!r}, not {role!r}")
+        crms = [bridge.crm for bridge in self.bridges.values()]
+        for crm in {each for each in crms if crms.count(each) > 1}:
+            raise ValueError(f"bridges: connection {crm!r} feeds more than one bridge; each document must go to exactly one")
+        return self
+
+    @cached_property
+    def home(self) -> Path:
+        return (self.base / self.ponte.home).resolve()
+
+    @cached_property
+    def journal_url(self) -> str:
+        journal = self.secret(self.ponte.journal)
+        return f"sqlite:///{self.home / 'journal.db'}" if journal == "sqlite" else journal
+
+    @cached_property
+    def broker_url(self) -> str:
+        broker = self.secret(self.ponte.broker)
+        if broker != "embedded":
+            return broker
+        return f"redis://:{self.secret(f'file:{self.home}/secrets/broker')}@127.0.0.1:{self.ponte.broker_port}/0"
+
+    @property
+    def embedded_broker(self) -> bool:
+        return self.ponte.broker == "embedded"
+
+    def secret(self, reference: str) -> str:
+        """Resolve `env:NAME` or `file:PATH`; anything else is itself. Raises `ConfigError` for one that is not there."""
+        kind, _, name = reference.partition(":")
+        if kind == "env":
+            value = os.environ.get(name, "")
+            if not value:
+                raise ConfigError(self.base, [f"{reference}: the environment variable {name} is not set; set it before starting ponte"])
+            return value
+        if kind == "file":
+            path = self.base / name
+            try:
+                value = path.read_text().strip()
+            except OSError as error:
+                raise ConfigError(self.base, [f"{reference}: cannot be read ({error.strerror}); write the secret there, mode 600"]) from None
+            if not value:
+                raise ConfigError(self.base, [f"{reference}: the file is empty; write the secret there"])
+            return value
+        return reference
+
+    def resolve(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """A connection's settings with every secret reference, nested ones too, replaced by its value."""
+
+        def walk(value: Any) -> Any:
+            if isinstance(value, str) and value.startswith(("env:", "file:")):
+                return self.secret(value)
+            if isinstance(value, dict):
+                return {key: walk(each) for key, each in value.items()}
+            if isinstance(value, list):
+                return [walk(each) for each in value]
+            return value
+
+        return {key: walk(value) for key, value in settings.items()}
+
+    def bridge_of_crm(self, connection: str) -> tuple[str, Bridge]:
+        return next((name, bridge) for name, bridge in self.bridges.items() if bridge.crm == connection)
+
+    def is_loopback(self) -> bool:
+        return urlsplit(self.broker_url).hostname in ("127.0.0.1", "localhost", "::1")
+
+
+def load(path: Path) -> Config:
+    """Read and check a `ponte.toml`. Raises `ConfigError`."""
+    try:
+        raw = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise ConfigError(path, [f"cannot be read: {error.strerror}. Give the path in PONTE_CONFIG"]) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(path, [f"not valid TOML: {error}"]) from None
+    try:
+        return Config(**raw, base=path.resolve().parent)
+    except ValidationError as error:
+        raise ConfigError(path, [_sentence(each) for each in error.errors()]) from None
+    except TypeError as error:
+        raise ConfigError(path, [f"{error}: `base` is ponte's own; remove it"]) from None
+
+
+def _sentence(error: Any) -> str:
+    key = ".".join(str(part) for part in error["loc"])
+    text = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        text = "is not a setting of ponte; check its spelling and the section it stands in"
+    return f"{key}: {text}" if key else text
