@@ -1,0 +1,121 @@
+"""A budget of calls, shared by the whole fleet: a moving window in Redis, one for each scope of a vendor's limit.
+
+The window is measured by the clocks of the hosts (library `limits`), so hosts that share a budget keep their clocks in step.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import deque
+
+import redis
+import structlog
+from limits import RateLimitItemPerSecond
+from limits.storage import RedisStorage
+from limits.strategies import MovingWindowRateLimiter
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from adapters.errors import TryLater
+
+log = structlog.get_logger(__name__)
+
+SOCKET_TIMEOUT = 2.0
+_LOOK_AGAIN = 0.05
+"""Seconds; shortest wait before asking for a place again, since others wait for the same one."""
+_ALONE_SECONDS = 3.0
+"""How long Redis is left alone after it failed: a call must not wait for a dead socket each time."""
+_SAFE_PART = 8
+"""Without Redis a process may make this part of the budget: right for fleets of up to so many processes."""
+
+
+class _Window:
+    """The calls of this process within the last `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._taken: deque[float] = deque()
+
+    def wait(self, most: int, now: float) -> float:
+        """Seconds until one more call stays within `most`; 0: now."""
+        while self._taken and self._taken[0] <= now - self._seconds:
+            self._taken.popleft()
+        if len(self._taken) < most:
+            return 0.0
+        return self._taken[-most] + self._seconds - now
+
+    def take(self, now: float) -> None:
+        self._taken.append(now)
+
+    def give_back(self, now: float) -> None:
+        if now in self._taken:
+            self._taken.remove(now)
+
+
+class Budget:
+    """At most `calls` x `share` calls in any `per_seconds` (whole seconds, rounded up), over every process with this `scope`.
+
+    `scope` names what the vendor counts by (an account, an address). Without a `redis_url` the budget is this process's own.
+    When Redis is gone, each process goes on with an eighth of the budget, never unlimited; after it is back, both hold for
+    one window, so that the calls made meanwhile count.
+    """
+
+    def __init__(self, redis_url: str | None, scope: str, calls: int, per_seconds: float, share: float = 1.0) -> None:
+        if not 0 < share <= 1 or calls < 1 or per_seconds <= 0:
+            raise ValueError("a budget needs calls >= 1, per_seconds > 0 and a share above 0 and at most 1")
+        self.scope = scope
+        self.calls = max(1, math.floor(calls * share))
+        self.per_seconds = math.ceil(per_seconds)
+        self._safe = max(1, self.calls // _SAFE_PART)
+        self._lock = threading.Lock()
+        self._own = _Window(self.per_seconds)
+        self._ask_redis_at = 0.0
+        self._careful_until = 0.0
+        self._item = RateLimitItemPerSecond(self.calls, self.per_seconds, namespace="ponte-budget")
+        self._shared: MovingWindowRateLimiter | None = None
+        if redis_url is not None:
+            pool = redis.ConnectionPool.from_url(
+                redis_url, socket_timeout=SOCKET_TIMEOUT, socket_connect_timeout=SOCKET_TIMEOUT, retry=Retry(NoBackoff(), 1)
+            )
+            self._shared = MovingWindowRateLimiter(RedisStorage(redis_url, connection_pool=pool, key_prefix="ponte"))
+
+    def take(self, within: float) -> None:
+        """Wait until one call is allowed, at most `within` seconds. Raises `TryLater("budget")` with the time to come again."""
+        ends = time.monotonic() + within
+        while (wait := self._try()) > 0:
+            if time.monotonic() + wait >= ends:
+                raise TryLater("budget", f"the call budget of {self.scope} is used up", after=wait)
+            time.sleep(min(wait, 1.0))  # not all of it: a place may come free sooner
+
+    def _try(self) -> float:
+        """Take one call: 0.0 when it is ours, else seconds until another try."""
+        with self._lock:
+            now = time.monotonic()
+            alone = now < self._ask_redis_at
+            careful = alone or now < self._careful_until
+            if (wait := self._own.wait(self._safe if careful else self.calls, now)) > 0:
+                return max(wait, _LOOK_AGAIN)
+            self._own.take(now)
+        if self._shared is None or alone:
+            return 0.0
+        try:
+            if self._shared.hit(self._item, self.scope):
+                return 0.0
+            free_at = self._shared.get_window_stats(self._item, self.scope).reset_time
+            wait = min(max(free_at - time.time(), _LOOK_AGAIN), float(self.per_seconds))
+        except (redis.RedisError, OSError) as error:
+            wait = self._go_alone(type(error).__name__)
+        with self._lock:
+            self._own.give_back(now)
+        return wait
+
+    def _go_alone(self, error: str) -> float:
+        with self._lock:
+            now = time.monotonic()
+            if now >= self._ask_redis_at:
+                log.warning("budget_without_redis", scope=self.scope, error=error, calls=self._safe, per_seconds=self.per_seconds)
+            self._ask_redis_at = now + _ALONE_SECONDS
+            self._careful_until = self._ask_redis_at + self.per_seconds
+        return _LOOK_AGAIN

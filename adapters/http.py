@@ -1,0 +1,291 @@
+"""The one way out: every call to a CRM or an ERP goes through an `HttpClient`.
+
+It bounds a call in time and size, repeats what may be repeated, classifies what went wrong by its consequence, and records
+what was called. It never logs or records a body, a header or a query's values: they hold people's data and keys.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import ssl
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from email.utils import parsedate_to_datetime
+from json import JSONDecodeError, loads
+from typing import Any, NoReturn, Protocol
+
+import httpx
+import structlog
+import tenacity
+
+from adapters.deadline import DeadlineTransport, until
+from adapters.errors import Misconfigured, PonteError, TryLater, UnknownOutcome
+
+log = structlog.get_logger(__name__)
+
+LARGEST_BODY = 16 * 1024 * 1024
+"""Bytes of an answer, decompressed. More is treated like garbage."""
+_MOST_ATTEMPTS = 6
+_NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+
+
+class Takes(Protocol):
+    """What a call needs of a budget."""
+
+    def take(self, within: float) -> None: ...
+
+
+@dataclass(frozen=True)
+class Call:
+    """One attempt as it went over the wire. `path` bears ids but no query; `status` is None when no answer came."""
+
+    connection: str
+    at: dt.datetime
+    method: str
+    path: str
+    status: int | None
+    ms: int
+    note: str = ""
+
+
+calls: ContextVar[list[Call] | None] = ContextVar("ponte_calls", default=None)
+
+
+@contextmanager
+def recording() -> Iterator[list[Call]]:
+    """Collect every call of this thread (context) within the block."""
+    record: list[Call] = []
+    token = calls.set(record)
+    try:
+        yield record
+    finally:
+        calls.reset(token)
+
+
+@dataclass(frozen=True)
+class _Promise:
+    """What the caller said of a request: kept on its response, since reading the body may fail as well."""
+
+    repeatable: bool
+    settles_after: float
+
+
+class _Again(Exception):
+    """This attempt may be repeated after `wait` seconds (None: by back-off). When time is up, `error` is raised."""
+
+    def __init__(self, error: PonteError, wait: float | None = None) -> None:
+        self.error, self.wait = error, wait
+
+
+class HttpClient:
+    """One per connection and process; safe for threads, keep-alive shared.
+
+    `deadline` is the total of a call in seconds, over all attempts, waiting for the budget included. `guard` is asked before
+    every attempt and raises (`Misconfigured`) while the connection must not be called. `refused` are statuses by which this
+    system surely did nothing; 503 counts as such anyway when it bears `Retry-After`.
+    """
+
+    def __init__(
+        self,
+        connection: str,
+        base_url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        deadline: float = 20.0,
+        budget: Takes | None = None,
+        guard: Callable[[], None] | None = None,
+        refused: Collection[int] = (429,),
+    ) -> None:
+        for library in ("httpx", "httpcore"):  # they log whole URLs at INFO and headers at DEBUG
+            logging.getLogger(library).setLevel(logging.WARNING)
+        self.connection, self.deadline = connection, deadline
+        self._budget, self._guard, self._refused = budget, guard, frozenset(refused)
+        if httpx.URL(base_url).scheme not in ("http", "https") or not httpx.URL(base_url).host:
+            raise Misconfigured("url_invalid", f"connection {connection}: no http(s) address", fix="correct the connection's url")
+        if not all(value.isascii() and value.isprintable() for value in (headers or {}).values()):
+            raise Misconfigured("key_invalid", f"connection {connection}: its key is not plain text", fix="enter the key again")
+        self._client = httpx.Client(
+            base_url=base_url,
+            headers=headers,
+            transport=DeadlineTransport(base_url, limits=httpx.Limits(max_connections=64, max_keepalive_connections=32)),
+            timeout=httpx.Timeout(deadline, connect=min(deadline, 5.0), pool=min(deadline, 5.0)),
+            follow_redirects=False,
+        )
+
+    def close(self) -> None:
+        self._client.close()
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        repeatable: bool,
+        settles_after: float = 30.0,
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        note: str = "",
+    ) -> httpx.Response:
+        """The answer, its body read; 2xx, 3xx and 4xx are the adapter's to judge.
+
+        `repeatable`: done twice, it does no harm. Raises `TryLater` when surely nothing was done or the call was repeatable,
+        `UnknownOutcome` at once when it was sent, is not repeatable, and no whole answer came.
+        """
+        ends = time.monotonic() + self.deadline
+        promise = _Promise(repeatable, settles_after)
+        request = self._client.build_request(method, path, params=params, json=json, content=content, headers=headers)
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(_Again),
+            wait=_wait,
+            stop=tenacity.stop_after_attempt(_MOST_ATTEMPTS) | tenacity.stop_before_delay(self.deadline),
+            retry_error_callback=_give_up,
+        )
+        response: httpx.Response = retrying(self._attempt, request, promise, ends, note)
+        return response
+
+    def _attempt(self, request: httpx.Request, promise: _Promise, ends: float, note: str) -> httpx.Response:
+        if self._guard is not None:
+            self._guard()
+        if self._budget is not None:
+            self._budget.take(ends - time.monotonic())
+        at, began = dt.datetime.now(dt.UTC), time.monotonic()
+        status: int | None = None
+        failure: str = ""
+        try:
+            with until(ends):
+                streamed = self._client.send(request, stream=True)
+                try:
+                    status = streamed.status_code
+                    response = _whole(streamed, promise)
+                finally:
+                    streamed.close()
+        except _NOTHING_SENT as error:
+            failure = "certificate" if _by_certificate(error) else "unreachable"
+            raise _Again(self._unreachable(failure)) from None
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            failure = "timeout" if isinstance(error, httpx.TimeoutException) else "cut"
+            raise self._unanswered(failure, promise) from None
+        finally:
+            self._record(request, at, began, status, note or failure)
+        return self._judged(response, promise)
+
+    def _judged(self, response: httpx.Response, promise: _Promise) -> httpx.Response:
+        status, wait = response.status_code, retry_after(response)
+        if status in self._refused or status == httpx.codes.SERVICE_UNAVAILABLE and wait is not None:
+            code = "rate_limited" if status == httpx.codes.TOO_MANY_REQUESTS else "unavailable"
+            raise _Again(TryLater(code, f"connection {self.connection} answered {status}", after=wait), wait)
+        if status >= 500 or status == httpx.codes.REQUEST_TIMEOUT:
+            raise self._unanswered(f"http_{status}", promise)
+        return response
+
+    def _unreachable(self, code: str) -> TryLater:
+        if code == "certificate":
+            sentence = f"connection {self.connection}: the server's certificate is not valid for its address"
+            return TryLater(code, sentence, fix="have the certificate renewed, or correct the connection's url")
+        return TryLater(code, f"connection {self.connection} cannot be reached", fix="passes by itself when the system is back")
+
+    def _unanswered(self, code: str, promise: _Promise) -> Exception:
+        sentence = f"connection {self.connection} gave no whole answer ({code})"
+        if promise.repeatable:
+            return _Again(TryLater(code, sentence))
+        return UnknownOutcome(code, sentence, settles_after=promise.settles_after)
+
+    def _record(self, request: httpx.Request, at: dt.datetime, began: float, status: int | None, note: str) -> None:
+        ms = round((time.monotonic() - began) * 1000)
+        call = Call(self.connection, at, request.method, request.url.path, status, ms, note)
+        record = calls.get()
+        if record is not None:
+            record.append(call)
+        log.debug("call", connection=call.connection, method=call.method, path=call.path, status=status, ms=ms, note=note)
+
+
+def _whole(streamed: httpx.Response, promise: _Promise) -> httpx.Response:
+    """The answer with its body, read up to a limit; a body over it is left empty, and `json_of` finds no JSON in it."""
+    parts, size = [], 0
+    for part in streamed.iter_bytes():
+        parts.append(part)
+        size += len(part)
+        if size > LARGEST_BODY:
+            parts = []
+            break
+    headers = [
+        (name, value) for name, value in streamed.headers.multi_items() if name not in ("content-encoding", "content-length")
+    ]
+    return httpx.Response(
+        streamed.status_code,
+        headers=headers,
+        content=b"".join(parts),
+        request=streamed.request,
+        extensions={"ponte.promise": promise},
+    )
+
+
+def _wait(state: tenacity.RetryCallState) -> float:
+    again = state.outcome.exception() if state.outcome else None
+    if isinstance(again, _Again) and again.wait is not None:
+        return again.wait
+    return tenacity.wait_random_exponential(multiplier=0.3, max=4)(state)
+
+
+def _give_up(state: tenacity.RetryCallState) -> NoReturn:
+    again = state.outcome.exception() if state.outcome else None
+    assert isinstance(again, _Again)
+    raise again.error from None
+
+
+def _by_certificate(error: BaseException) -> bool:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """Seconds from `Retry-After` (seconds or an HTTP date, measured by the server's own clock), None when absent or garbage."""
+    value = response.headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:9])
+    moment, now = _http_date(value), _http_date(response.headers.get("date", "")) or dt.datetime.now(dt.UTC)
+    return max(0.0, (moment - now).total_seconds()) if moment else None
+
+
+def _http_date(value: str) -> dt.datetime | None:
+    try:
+        moment = parsedate_to_datetime(value)
+    except (TypeError, ValueError, IndexError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+
+
+def server_time(response: httpx.Response) -> dt.datetime | None:
+    """The server's clock by its `Date` header."""
+    return _http_date(response.headers.get("date", ""))
+
+
+def json_of(response: httpx.Response) -> Any:
+    """The answer as JSON, numbers with a fraction as exact `Decimal`.
+
+    Anything else (a proxy's HTML, a cut or oversized body) raises `TryLater("garbage_answer")`; for a call that was not
+    repeatable `UnknownOutcome`, since it may well have been carried out.
+    """
+    try:
+        return loads(response.content, parse_float=Decimal, parse_constant=_no_number)
+    except (JSONDecodeError, UnicodeDecodeError, InvalidOperation, ValueError, RecursionError):
+        sentence = f"status {response.status_code} with a body that is not JSON"
+    promise = response.extensions.get("ponte.promise")
+    if isinstance(promise, _Promise) and not promise.repeatable:
+        raise UnknownOutcome("garbage_answer", sentence, settles_after=promise.settles_after)
+    raise TryLater("garbage_answer", sentence)
+
+
+def _no_number(word: str) -> NoReturn:
+    raise ValueError(word)
