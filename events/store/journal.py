@@ -1,0 +1,217 @@
+"""The journal: every event, how it fares, and what the bridge knows. The one door to the store."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+from sqlalchemy import ColumnElement, and_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from events.catalogue import Lane
+from events.ring import Doorbell, Ring, silent
+from events.store import mailbox as line
+from events.store.books import Books
+from events.store.database import Database
+from events.store.desk import Desk
+from events.store.history import NOT_WELL, History
+from events.store.migrate import migrate, ready
+from events.store.records import Claim, NewEvent, Outcome, State, utc_now
+from events.store.schema import mailbox, releases
+from events.store.tx import Tx
+
+log = structlog.get_logger(__name__)
+
+
+class LeaseLost(Exception):
+    """Another worker has the event now. Nothing was written; drop the work."""
+
+    def __init__(self, event_id: str) -> None:
+        super().__init__(f"the claim on event {event_id} was taken over after its lease ran out; its new worker goes on")
+        self.event_id = event_id
+
+
+class Journal(History, Books, Desk):
+    """Safe for many threads and processes. `url`: `sqlite:///FILE` or `postgresql://...`; `ring` is called after commits only.
+
+    No method holds a transaction while the outside is called, and none calls the outside.
+    """
+
+    def __init__(self, url: str, *, clock: Callable[[], dt.datetime] = utc_now, ring: Ring = silent) -> None:
+        self.db = Database(url)
+        self.clock = clock
+        self._ring = ring
+
+    def migrate(self) -> None:
+        """Bring the schema up; idempotent, and safe from several processes at once."""
+        migrate(self.db)
+
+    def ready(self) -> bool:
+        """At the newest migration."""
+        return ready(self.db)
+
+    def close(self) -> None:
+        self.db.close()
+
+    def ring(self, bells: Sequence[Doorbell]) -> None:
+        """Ring, and never fail: what was committed is due, and the sweep rings again."""
+        if not bells:
+            return
+        try:
+            self._ring(bells)
+        except Exception as error:
+            log.warning("ring_failed", error=type(error).__name__, bells=len(bells), first=bells[0].event_id)
+
+    # writing
+
+    @contextmanager
+    def transaction(self) -> Iterator[Tx]:
+        """A writing transaction without a claim, for tools. Rings after its commit."""
+        with self.db.writing() as conn:
+            tx = Tx(self.db, conn, self.clock())
+            yield tx
+        self.ring(tx.bells)
+
+    @contextmanager
+    def owned(self, claim: Claim) -> Iterator[Tx]:
+        """A writing transaction that stands only while the claim is ours; nobody can take it over before the commit.
+
+        Raises `LeaseLost` at the start. A lease that ran out, but was not taken over, still counts as ours.
+        """
+        with self.transaction() as tx:
+            if tx.conn.execute(update(mailbox).where(*line.ours(claim)).values(token=claim.token)).rowcount != 1:
+                raise LeaseLost(claim.event.id)
+            yield tx
+
+    def publish(self, new: Sequence[NewEvent]) -> list[str]:
+        """Put events into the journal and their mailboxes, all or none; then ring. Returns the ids that were new.
+
+        A known id is ignored: the same fact twice is one event.
+        """
+
+        def once() -> tuple[list[str], list[Doorbell]]:
+            with self.db.writing() as conn:
+                tx = Tx(self.db, conn, self.clock())
+                return tx.publish(new), tx.bells
+
+        ids, bells = self.db.repeat(once)
+        self.ring(bells)
+        return ids
+
+    def hint(self, new: NewEvent) -> str | None:
+        """Publish a reason to look, unless a look at the same thing waits unclaimed: a look not yet begun sees everything.
+
+        Returns the new id, or None.
+        """
+        with self.transaction() as tx:
+            self.db.lock(tx.conn, f"hint:{new.thing}")
+            waits = select(mailbox.c.seq).where(
+                mailbox.c.thing == new.thing, mailbox.c.settled_at.is_(None), mailbox.c.state == State.DUE
+            )
+            ids = [] if tx.conn.execute(waits.limit(1)).first() else tx.publish([new])
+        return ids[0] if ids else None
+
+    # working
+
+    def claim(self, event_id: str, worker: str, lease: float) -> Claim | None:
+        """Take an event for `lease` seconds (an hour at most), if it is its thing's head and due, or its lease ran out.
+
+        None: there is nothing to do, whatever the doorbell said.
+        """
+        try:
+            with self.db.writing() as conn:
+                return line.claim(conn, event_id, worker, lease, self.clock())
+        except IntegrityError:  # another one of the same thing was taken at this moment
+            return None
+
+    def claim_head(self, thing: str, worker: str, lease: float) -> Claim | None:
+        """Take whatever is the head of this line, if it is due."""
+        with self.db.reading() as conn:
+            heads = line.bells(conn, mailbox.c.thing == thing, line.is_due(self.clock()), limit=1)
+        return self.claim(heads[0].event_id, worker, lease) if heads else None
+
+    def extend(self, claim: Claim, lease: float) -> bool:
+        """The heartbeat: `lease` seconds from now. False when the claim is no longer ours."""
+        with self.db.writing() as conn:
+            until = self.clock() + min(dt.timedelta(seconds=lease), line.LONGEST_LEASE)
+            return conn.execute(update(mailbox).where(*line.ours(claim)).values(due_at=until)).rowcount == 1
+
+    def settle(
+        self, claim: Claim, outcome: Outcome, follow_ups: Sequence[NewEvent] = (), write: Callable[[Tx], None] | None = None
+    ) -> list[str]:
+        """Outcome, `write` and follow-ups in one transaction; then ring the new ones and the thing's next head.
+
+        Returns the ids of the follow-ups that were new. Raises `LeaseLost`, with nothing written, when the claim is no longer
+        ours. `write` writes to the journal only; PostgreSQL may run it again after a deadlock.
+
+        A cause may go while a worker decides to wait for it:
+
+            worker    claims (newest release: 41) .. finds no binding ........................ settles "waiting"
+            another                                          binds, releases (42): nobody waits
+
+        Release 42 is newer than the claim, so the event is due again at once instead of waiting for ever.
+        """
+
+        def once() -> tuple[list[str], list[Doorbell]]:
+            with self.db.writing() as conn:
+                tx = Tx(self.db, conn, self.clock())
+                if outcome.state is State.WAITING:
+                    self.db.lock(conn, "release")
+                if not line.settle(conn, claim, outcome, tx.now):
+                    raise LeaseLost(claim.event.id)
+                if write:
+                    write(tx)
+                return tx.publish(follow_ups), tx.bells
+
+        ids, bells = self.db.repeat(once)
+        with self.db.reading() as conn:
+            heads = line.bells(conn, mailbox.c.thing == claim.event.thing, line.is_due(self.clock()), limit=1)
+        self.ring([*bells, *(head for head in heads if head not in bells)])
+        return ids
+
+    # what is due
+
+    def due(self, limit: int = 500, lane: str | None = None) -> list[Doorbell]:
+        """Heads that can be claimed now, those due longest first, up to `limit` of a lane; lane by lane, orders first."""
+        now, lanes = self.clock(), list(Lane) if lane is None else [lane]
+        with self.db.reading() as conn:
+            return [bell for each in lanes for bell in line.bells(conn, mailbox.c.lane == each, line.is_due(now), limit=limit)]
+
+    def next_due_at(self) -> dt.datetime | None:
+        """When the next head becomes due by time, or a lease runs out; the past if one is due already; None: never."""
+        with self.db.reading() as conn:
+            query = select(mailbox.c.due_at).where(mailbox.c.due_at.is_not(None), mailbox.c.settled_at.is_(None), line.is_head())
+            return conn.execute(query.order_by(mailbox.c.due_at).limit(1)).scalar()
+
+    def release(self, cause: str) -> int:
+        """The cause is gone: whatever waits for it is due now. Returns how many; rings their heads."""
+        with self.transaction() as tx:
+            self.db.lock(tx.conn, "release")
+            new = line.insert_of(tx.conn, releases).values(cause=cause, number=line.newest_release(tx.conn) + 1)
+            tx.conn.execute(new.on_conflict_do_update(index_elements=["cause"], set_={"number": new.excluded.number}))
+            freed = self._make_due(tx, and_(mailbox.c.state == State.WAITING, mailbox.c.cause == cause))
+        return freed
+
+    def retry(self, event_ids: Sequence[str]) -> int:
+        """A person says: again, now. Parked, dead, conflict, waiting, unknown, or due later. Returns how many; rings their heads.
+
+        Attempts start again from zero; those made are kept in `retries`. What is settled or in flight is left alone.
+        """
+        stuck = mailbox.c.state.in_([*NOT_WELL, State.DUE])
+        with self.transaction() as tx:
+            again = {"retries": mailbox.c.retries + mailbox.c.attempts, "attempts": 0}
+            freed = self._make_due(tx, and_(mailbox.c.event_id.in_(list(event_ids)), stuck), **again)
+        return freed
+
+    @staticmethod
+    def _make_due(tx: Tx, which: ColumnElement[bool], **values: Any) -> int:
+        statement = (
+            update(mailbox).where(mailbox.c.settled_at.is_(None), which).values(state=State.DUE, due_at=tx.now, cause="", **values)
+        )
+        freed = list(tx.conn.execute(statement.returning(mailbox.c.event_id)).scalars())
+        for start in range(0, len(freed), 500):
+            tx.bells += line.bells(tx.conn, mailbox.c.event_id.in_(freed[start : start + 500]))
+        return len(freed)

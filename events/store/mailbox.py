@@ -1,0 +1,189 @@
+"""The mailbox in SQL: who is the head of a line, what is due, and how an event gets in. Every function works inside the
+caller's transaction.
+
+One line, one in flight. The head is the row in flight, else the oldest unsettled one:
+
+    publisher 1   seq 7 ..................... commit      (slow)
+    publisher 2          seq 8 . commit
+    worker                        claims 8 ......... works ... settles 8, and then 7 is the head
+
+Sequence numbers are given before the commit, so 7 may appear while 8 is in flight. The unique index `mailbox_one_in_flight`
+keeps 7 waiting. A publisher that begins after another one's commit always stands behind it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Table, and_, exists, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from events.catalogue import EVENTS
+from events.ring import Doorbell
+from events.store.records import SETTLED, Claim, Event, MailboxRow, NewEvent, Outcome, State
+from events.store.schema import events, mailbox, payloads, releases
+
+LONGEST_LEASE = dt.timedelta(hours=1)
+"""No lease is longer. One that seems to be was taken while the clock was wrong, and counts as run out."""
+
+_ahead = mailbox.alias("ahead")
+_MAILBOX_NAMES = tuple(each.name for each in fields(MailboxRow))
+_EVENT_NAMES = tuple(each.name for each in fields(Event) if each.name not in ("thing", "lane", "payload"))
+
+
+def insert_of(conn: Connection, table: Table) -> Any:
+    """The dialect's own INSERT, for ON CONFLICT, which both spell alike."""
+    return (sqlite if conn.dialect.name == "sqlite" else postgresql).insert(table)
+
+
+def is_head() -> ColumnElement[bool]:
+    in_the_way = or_(_ahead.c.seq < mailbox.c.seq, _ahead.c.state == State.CLAIMED)
+    return or_(
+        mailbox.c.state == State.CLAIMED,
+        ~exists().where(_ahead.c.thing == mailbox.c.thing, _ahead.c.settled_at.is_(None), in_the_way).correlate(mailbox),
+    )
+
+
+def is_due(now: dt.datetime) -> ColumnElement[bool]:
+    """Its time has come, its lease has run out, or it was never tried: then a clock that was set back delays nothing."""
+    return and_(
+        mailbox.c.due_at.is_not(None),
+        or_(
+            mailbox.c.due_at <= now,
+            and_(mailbox.c.state == State.DUE, mailbox.c.attempts == 0),
+            and_(mailbox.c.state == State.CLAIMED, mailbox.c.due_at > now + LONGEST_LEASE),
+        ),
+    )
+
+
+def insert(conn: Connection, new: Sequence[NewEvent], now: dt.datetime) -> list[Doorbell]:
+    """Journal row, payload and mailbox row of each event not yet known, in the order given. Returns those."""
+    by_id: dict[str, NewEvent] = {}
+    for each in new:
+        by_id.setdefault(each.event_id, each)
+    if not by_id:
+        return []
+    statement = insert_of(conn, events).on_conflict_do_nothing(index_elements=["id"]).returning(events.c.id, events.c.seq)
+    seqs = {row.id: row.seq for row in conn.execute(statement, [_event_row(id_, each, now) for id_, each in by_id.items()])}
+    fresh = [(id_, each) for id_, each in by_id.items() if id_ in seqs]
+    if fresh:
+        conn.execute(payloads.insert(), [{"event_id": id_, "body": dict(each.payload)} for id_, each in fresh])
+        conn.execute(
+            mailbox.insert(),
+            [
+                {
+                    "seq": seqs[id_],
+                    "event_id": id_,
+                    "thing": each.thing,
+                    "lane": each.its_lane,
+                    "state": State.DUE,
+                    "due_at": min(each.occurred_at, now),
+                }
+                for id_, each in fresh
+            ],
+        )
+    return [Doorbell(id_, each.type, each.its_lane, each.connection) for id_, each in fresh]
+
+
+def _event_row(id_: str, new: NewEvent, now: dt.datetime) -> dict[str, Any]:
+    names = ("bridge", "connection", "type", "subject_kind", "subject_id", "mark", "occurred_at")
+    return {"id": id_, "version": EVENTS[new.type].version, "observed_at": now} | {name: getattr(new, name) for name in names}
+
+
+def claim(conn: Connection, event_id: str, worker: str, lease: float, now: dt.datetime) -> Claim | None:
+    """Take the row if it is its line's head and due. Raises `IntegrityError` where another one of its line was taken meanwhile."""
+    seen = conn.execute(
+        select(mailbox.c.seq, mailbox.c.state, mailbox.c.token, mailbox.c.attempts)
+        .where(mailbox.c.event_id == event_id, mailbox.c.settled_at.is_(None), is_due(now), is_head())
+        .with_for_update(skip_locked=True, of=mailbox)
+    ).one_or_none()
+    if seen is None:
+        return None
+    token, until = uuid.uuid4().hex, now + min(dt.timedelta(seconds=lease), LONGEST_LEASE)
+    taken = conn.execute(
+        update(mailbox)
+        .where(
+            mailbox.c.seq == seen.seq,
+            mailbox.c.state == seen.state,
+            mailbox.c.token.is_not_distinct_from(seen.token),
+            mailbox.c.attempts == seen.attempts,
+        )
+        .values(state=State.CLAIMED, token=token, due_at=until, claimed_by=worker, attempts=seen.attempts + 1)
+    )
+    if taken.rowcount != 1:
+        return None
+    (event, _), releases_seen = load(conn, event_id), newest_release(conn)
+    return Claim(event, token, seen.attempts + 1, until, releases_seen)
+
+
+def settle(conn: Connection, claim: Claim, outcome: Outcome, now: dt.datetime) -> bool:
+    """Write the outcome; False when the token is no longer ours. `due_at` and `state` change if the awaited cause has gone."""
+    state, due_at = outcome.state, outcome.due_at
+    if state is State.WAITING and newest_release(conn, outcome.cause) > claim.releases_seen:
+        state, due_at = State.DUE, now
+    values = {
+        "state": state,
+        "due_at": due_at,
+        "token": None,
+        "claimed_by": "",
+        "cause": outcome.cause if state is State.WAITING else "",
+        "owner": str(outcome.owner),
+        "code": outcome.code,
+        "sentence": outcome.sentence,
+        "fix": outcome.fix,
+        "outcome": dict(outcome.facts),
+        "settled_at": now if state in SETTLED else None,
+    }
+    return conn.execute(update(mailbox).where(*ours(claim)).values(values)).rowcount == 1
+
+
+def ours(claim: Claim) -> tuple[ColumnElement[bool], ...]:
+    return mailbox.c.event_id == claim.event.id, mailbox.c.token == claim.token, mailbox.c.state == State.CLAIMED
+
+
+def newest_release(conn: Connection, cause: str | None = None) -> int:
+    query = select(releases.c.number).order_by(releases.c.number.desc()).limit(1)
+    return conn.execute(query if cause is None else query.where(releases.c.cause == cause)).scalar() or 0
+
+
+def bells(conn: Connection, *conditions: ColumnElement[bool], limit: int | None = None) -> list[Doorbell]:
+    """Doorbells of the heads that meet the conditions, those due longest first."""
+    query = (
+        select(mailbox.c.event_id, events.c.type, mailbox.c.lane, events.c.connection)
+        .join(events, events.c.seq == mailbox.c.seq)
+        .where(mailbox.c.settled_at.is_(None), is_head(), *conditions)
+        .order_by(mailbox.c.due_at, mailbox.c.seq)
+        .limit(limit)
+    )
+    return [Doorbell(row.event_id, row.type, row.lane, row.connection) for row in conn.execute(query)]
+
+
+def whole() -> Select[Any]:
+    """Event, mailbox row and payload, side by side: what `pair` reads."""
+    return (
+        select(
+            *(events.c[name].label(f"e_{name}") for name in _EVENT_NAMES),
+            *(mailbox.c[name].label(f"m_{name}") for name in _MAILBOX_NAMES),
+            payloads.c.body,
+        )
+        .select_from(events)
+        .join(mailbox, mailbox.c.seq == events.c.seq)
+        .outerjoin(payloads, payloads.c.event_id == events.c.id)
+    )
+
+
+def pair(row: RowMapping) -> tuple[Event, MailboxRow]:
+    stored = {name: row[f"e_{name}"] for name in _EVENT_NAMES}
+    payload, known = row["body"] or {}, EVENTS.get(stored["type"])
+    if known and row["body"] is not None and stored["version"] < known.version:
+        payload, stored["version"] = known.upcast(payload, stored["version"]), known.version
+    state = MailboxRow(**{name: row[f"m_{name}"] for name in _MAILBOX_NAMES})
+    return Event(**stored, thing=state.thing, lane=state.lane, payload=payload), state
+
+
+def load(conn: Connection, event_id: str) -> tuple[Event, MailboxRow]:
+    return pair(conn.execute(whole().where(events.c.id == event_id)).mappings().one())
