@@ -1,0 +1,268 @@
+"""The vendor's paths: who calls, may they, what suffers a fault, and the dispatch to records and actions."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+import structlog
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from sandbox.ploomes.faults import Fault, Faults, Limit
+from sandbox.ploomes.odata import View, parse_query
+from sandbox.ploomes.query import run, shape
+from sandbox.ploomes.records import ACCOUNT_ID, Actor
+from sandbox.ploomes.rules import Rules
+from sandbox.ploomes.schema import ENTITIES
+from sandbox.ploomes.wire import ApiError, Row, dumps, loads
+
+log = structlog.get_logger()
+MAX_BODY = 10 * 1024 * 1024
+_PATH = re.compile(r"/(?P<entity>[A-Za-z]+(?:@[A-Za-z]+)*)(?:\((?P<id>\d{1,15})\))?(?:/(?P<action>[A-Za-z]+))?/?")
+HIDDEN = frozenset(["OtherProperties", "Phones", "Tags", "TaskUsers", "Installments", "InteractionRecords@Types"])
+"""Parts that have no path of their own."""
+Task = asyncio.Task[Any]
+
+
+class Api:
+    def __init__(self, rules: Rules, keys: Mapping[str, int], faults: Faults, limit: Limit) -> None:
+        """`keys`: User-Key to user id (verified: a key belongs to a user)."""
+        self.rules, self.keys, self.faults, self.limit = rules, keys, faults, limit
+        self._later: set[Task] = set()
+        self.actions: dict[tuple[str, str], Callable[[Actor, int, Row], Row]] = {
+            ("Deals", "Win"): rules.win,
+            ("Deals", "Lose"): rules.lose,
+            ("Deals", "Reopen"): rules.reopen,
+            ("Quotes", "Review"): rules.review,
+            ("Quotes", "Approve"): rules.approve,
+            ("Tasks", "Finish"): rules.finish_task,
+            ("Contacts", "UpdateOtherProperty"): rules.update_other_property,
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        try:
+            body = await request.body()
+        except ClientDisconnect:
+            return
+        try:
+            user = self.user(request)
+            wait = self.limit.admit(f"{request.method} {_PATH_NUMBER.sub('(N)', request.url.path)}")
+            if wait is not None:
+                raise self._too_many(math.ceil(wait) if self.limit.tell_retry_after else None)
+            if len(body) > MAX_BODY:
+                raise ApiError(413, "The request is too large.")
+        except ApiError as error:
+            await _answer(error)(scope, receive, send)
+            return
+        query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        actor = Actor(user, "api", query.pop("webhooks", "true").lower() != "false")
+        decoded = request.url.path + ("?" + "&".join(f"{key}={value}" for key, value in query.items()) if query else "")
+
+        async def work(view: View | None = None) -> Response:
+            return await run_in_threadpool(self.respond, actor, request, query, body, view)
+
+        fault = self.faults.take(request.method, decoded)
+        response = await (self._suffer(fault, work, scope) if fault else work())
+        if response is not None:
+            await response(scope, receive, send)
+
+    def user(self, request: Request) -> int:
+        """Verified: header `User-Key`. Our reading: a wrong one, or one of a suspended user, is 401."""
+        given = request.headers.get("user-key", "")
+        for key, number in self.keys.items():
+            if hmac.compare_digest(key.encode(), given.encode("utf-8", "replace")):
+                user = self.rules.store.tables["Users"].get(number)
+                if user is not None and not user["Suspended"]:
+                    return number
+        raise ApiError(401, "The User-Key is missing or invalid.")
+
+    @staticmethod
+    def _too_many(retry_after: float | None) -> ApiError:
+        """One source: 429; the exact body is not known."""
+        headers = {} if retry_after is None else {"Retry-After": format(retry_after, "g")}
+        return ApiError(429, "Too many requests.", headers)
+
+    async def _suffer(self, fault: Fault, work: Callable[..., Any], scope: Scope) -> Response | None:
+        kind = fault.kind
+        if kind in ("500_after", "cut_after") or (kind == "timeout" and fault.commit == "before"):
+            await work()
+        if kind == "429":
+            return _answer(self._too_many(fault.retry_after))
+        if kind in ("500_before", "500_after"):
+            return _answer(ApiError(500, "An error has occurred."))
+        if kind in ("cut_before", "cut_after"):
+            await _cut(scope)
+            return None
+        if kind == "timeout":
+            await asyncio.sleep(fault.seconds)
+            if fault.commit == "after":
+                await work()
+            return _answer(ApiError(504, "The request timed out."))
+        if kind == "late":
+            self._do_later(fault.seconds, work)
+            return _answer(ApiError(504, "The request timed out."))
+        if kind == "empty":
+            return Response(dumps({"@odata.context": "", "value": []}), media_type="application/json")
+        if kind == "stale":
+            return await work(fault.snapshot)  # type: ignore[no-any-return]
+        if kind == "slow":
+            await asyncio.sleep(fault.seconds)
+        response: Response = await work()
+        if kind == "garbage":
+            return Response("<html><body>Bad gateway</body></html>", media_type="text/html")
+        return _Trickle(response, fault.seconds) if kind == "trickle" else response
+
+    def _do_later(self, seconds: float, work: Callable[..., Any]) -> None:
+        async def later() -> None:
+            await asyncio.sleep(seconds)
+            await work()
+
+        task = asyncio.ensure_future(later())
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
+
+    def respond(self, actor: Actor, request: Request, query: Mapping[str, str], body: bytes, view: View | None = None) -> Response:
+        """Do the work and make the answer; never raises."""
+        try:
+            payload = self.dispatch(actor, request.method, request.url.path, query, body, view)
+            name = request.url.path.strip("/").split("(")[0]
+            context = {"@odata.context": f"https://{request.url.netloc}/$metadata#{name}"}
+            return Response(dumps(context | payload), media_type="application/json; odata.metadata=minimal")
+        except ApiError as error:
+            return _answer(error)
+        except Exception as error:
+            log.exception("twin_bug", error=type(error).__name__)
+            return _answer(ApiError(500, "An error has occurred."))
+
+    def dispatch(
+        self, actor: Actor, method: str, path: str, query: Mapping[str, str], body: bytes, view: View | None = None
+    ) -> Row:
+        match = _PATH.fullmatch(path)
+        if match is None:
+            raise ApiError(404, f"No resource was found at '{path}'.")
+        name, action = match["entity"], match["action"]
+        number = int(match["id"]) if match["id"] else None
+        if name == "Self":
+            return self._self(actor, method, query)
+        if name not in ENTITIES or name in HIDDEN:
+            raise ApiError(404, f"No resource was found at '{path}'.")
+        if action:
+            return self._action(actor, method, name, number, action, query, body)
+        if method == "GET" and number is None:
+            return self._list(name, query, view)
+        entity = ENTITIES[name]
+        if not entity.writable or (number is None) != (method == "POST") or method not in ("POST", "PATCH", "DELETE"):
+            # Sources differ on `GET /X(id)`; the strict side is taken: read with $filter=Id eq N.
+            raise ApiError(405, f"The requested resource does not support http method '{method}'.")
+        wanted = parse_query(entity, query)
+        if method == "DELETE":
+            self.rules.delete(actor, name, number or 0)
+            return {"value": []}
+        given = _json(body)
+        row = self.rules.create(actor, name, given) if method == "POST" else self.rules.update(actor, name, number or 0, given)
+        return {"value": [shape(wanted, row, self.rules.store.tables)]}
+
+    def _self(self, actor: Actor, method: str, query: Mapping[str, str]) -> Row:
+        """Verified: `GET /Self` is the key's user, with its account."""
+        if method != "GET":
+            raise ApiError(405, f"The requested resource does not support http method '{method}'.")
+        row = shape(parse_query(ENTITIES["Users"], query), self.rules.get("Users", actor.user_id), self.rules.store.tables)
+        return {"value": [row | {"AccountId": ACCOUNT_ID}]}
+
+    def _list(self, name: str, query: Mapping[str, str], view: View | None) -> Row:
+        wanted = parse_query(ENTITIES[name], query)
+        with self.rules.store.lock:
+            tables = view or self.rules.store.tables
+            rows = list(tables[name].values())
+            owner, _, part = name.partition("@")
+            if part in ("Products", "Sections") and owner in ("Quotes", "Orders"):
+                sections = [section for row in tables[owner].values() for section in row["Sections"]]
+                rows = sections if part == "Sections" else [line for section in sections for line in section["Products"]]
+        present = tables if view else self.rules.store.snapshot()
+        page, count = run(wanted, rows, present)
+        answer: Row = {"@odata.count": count} if wanted.count else {}
+        answer["value"] = page
+        if wanted.skip + len(page) < count and len(page) == 300:
+            options = "&".join(f"{key}={value}" for key, value in query.items() if key != "$skip")
+            answer["@odata.nextLink"] = f"/{name}?{options}&$skip={wanted.skip + len(page)}"
+        return answer
+
+    def _action(
+        self, actor: Actor, method: str, name: str, number: int | None, action: str, query: Mapping[str, str], body: bytes
+    ) -> Row:
+        if (name, action) == ("Deals", "GetDeletedDeals") and method == "GET":
+            view = self.rules.store.snapshot()
+            wanted = parse_query(ENTITIES["Deals"], query)
+            return {"value": run(wanted, view["DeletedDeals"].values(), view)[0]}
+        if (name, action) == ("Contacts", "IsDuplicate") and method == "POST":
+            return {"value": [self.rules.is_duplicate(actor, 0, _json(body))]}
+        act = self.actions.get((name, action))
+        if act is None or number is None:
+            raise ApiError(404, f"No action '{action}' was found on '{name}'.")
+        if method != "POST":
+            raise ApiError(405, f"The requested resource does not support http method '{method}'.")
+        wanted = parse_query(ENTITIES[name], query)
+        with self.rules.store.lock:
+            row = act(actor, number, _json(body) if body else {})
+        return {"value": [shape(wanted, row, self.rules.store.tables)]}
+
+
+_PATH_NUMBER = re.compile(r"\(\d+\)")
+
+
+def _json(body: bytes) -> Row:
+    try:
+        value = loads(body or b"{}")
+    except (ValueError, RecursionError):
+        raise ApiError(400, "The body is not valid JSON.") from None
+    if not isinstance(value, dict):
+        raise ApiError(400, "The body must be a JSON object.")
+    return value
+
+
+def _answer(error: ApiError) -> Response:
+    return Response(dumps(error.body()), error.status, error.headers, media_type="application/json")
+
+
+def cuttable(app: ASGIApp) -> ASGIApp:
+    """Lend the server's transport to the faults: uvicorn keeps it on the object whose `send` it hands over."""
+
+    async def outermost(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["twin.transport"] = getattr(getattr(send, "__self__", None), "transport", None)
+        await app(scope, receive, send)
+
+    return outermost
+
+
+async def _cut(scope: Scope) -> None:
+    """Cut the connection without a byte of answer, and wait until the server has noticed."""
+    if scope.get("twin.transport") is None:
+        raise RuntimeError("this server's connections cannot be cut; run the twin with uvicorn")
+    scope["twin.transport"].abort()
+    await asyncio.sleep(0.05)
+
+
+class _Trickle(Response):
+    """The whole answer, in drops."""
+
+    def __init__(self, inner: Response, seconds: float) -> None:
+        super().__init__(inner.body, inner.status_code, media_type=inner.media_type)
+        self.seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        drops = 20
+        size = max(1, math.ceil(len(self.body) / drops))
+        for at in range(0, len(self.body), size):
+            await asyncio.sleep(self.seconds / drops)
+            await send({"type": "http.response.body", "body": self.body[at : at + size], "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
