@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import math
 import ssl
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -65,6 +66,20 @@ def recording() -> Iterator[list[Call]]:
         yield record
     finally:
         calls.reset(token)
+
+
+_within: ContextVar[float | None] = ContextVar("ponte_within", default=None)
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """All calls of this thread (context) within the block share `seconds`: what a port's method may take in total."""
+    ends, outer = time.monotonic() + seconds, _within.get()
+    token = _within.set(ends if outer is None else min(ends, outer))
+    try:
+        yield
+    finally:
+        _within.reset(token)
 
 
 @dataclass(frozen=True)
@@ -138,13 +153,14 @@ class HttpClient:
         `repeatable`: done twice, it does no harm. Raises `TryLater` when surely nothing was done or the call was repeatable,
         `UnknownOutcome` at once when it was sent, is not repeatable, and no whole answer came.
         """
-        ends = time.monotonic() + self.deadline
+        now = time.monotonic()
+        ends = min(now + self.deadline, _within.get() or math.inf)
         promise = _Promise(repeatable, settles_after)
         request = self._client.build_request(method, path, params=params, json=json, content=content, headers=headers)
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_Again),
             wait=_wait,
-            stop=tenacity.stop_after_attempt(_MOST_ATTEMPTS) | tenacity.stop_before_delay(self.deadline),
+            stop=tenacity.stop_after_attempt(_MOST_ATTEMPTS) | tenacity.stop_before_delay(max(0.0, ends - now)),
             retry_error_callback=_give_up,
         )
         response: httpx.Response = retrying(self._attempt, request, promise, ends, note)
@@ -153,6 +169,8 @@ class HttpClient:
     def _attempt(self, request: httpx.Request, promise: _Promise, ends: float, note: str) -> httpx.Response:
         if self._guard is not None:
             self._guard()
+        if time.monotonic() >= ends:
+            raise TryLater("deadline", f"connection {self.connection}: no time left for another call")
         if self._budget is not None:
             self._budget.take(ends - time.monotonic())
         at, began = dt.datetime.now(dt.UTC), time.monotonic()
@@ -178,7 +196,7 @@ class HttpClient:
 
     def _judged(self, response: httpx.Response, promise: _Promise) -> httpx.Response:
         status, wait = response.status_code, retry_after(response)
-        if status in self._refused or status == httpx.codes.SERVICE_UNAVAILABLE and wait is not None:
+        if status in self._refused or (status == httpx.codes.SERVICE_UNAVAILABLE and wait is not None):
             code = "rate_limited" if status == httpx.codes.TOO_MANY_REQUESTS else "unavailable"
             raise _Again(TryLater(code, f"connection {self.connection} answered {status}", after=wait), wait)
         if status >= 500 or status == httpx.codes.REQUEST_TIMEOUT:

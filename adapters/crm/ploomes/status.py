@@ -1,0 +1,155 @@
+"""The status fields on a deal, written beside the custom fields of others.
+
+A PATCH of `OtherProperties` replaces the whole array (seen in a customer's production notes; the API has no version to guard a
+write with), so a careless write wipes what others keep there:
+
+    we    read [theirs=1]                         write [theirs=1, ours=2]
+    they               write [theirs=9]                                        -> theirs=9 would be lost
+
+The way around it: nothing is written when nothing changes; a write is merged from a reading made immediately before it; what
+was written is read back, and when others wrote over it, it is merged into theirs again. What stays open is the time between one
+reading and the PATCH after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from adapters.crm.ploomes.client import PloomesClient, Row
+from adapters.crm.ploomes.settings import STATUS_WORDS
+from adapters.errors import Conflict, NeedsPerson, NotFound, TryLater, UnknownOutcome
+from events.model import Owner
+
+_ATTEMPTS = 4
+_WRITTEN = ("StringValue", "BigStringValue", "IntegerValue", "DecimalValue", "DateTimeValue", "BoolValue")
+_REFERENCES = ("ObjectValueId", "UserValueId", "ContactValueId", "ProductValueId", "AttachmentValueId")
+"""How options and references are read; an option is written back as IntegerValue, the others are taken to be written alike."""
+DEAL = 2
+
+
+class StatusFields:
+    def __init__(self, name: str, client: PloomesClient) -> None:
+        self._name, self._client = name, client
+        self._types: dict[str, str] = {}
+
+    def write(self, deal_id: str, values: Mapping[str, str]) -> None:
+        """Bring the fields to these values; words that the settings map to no field are left out. Safe twice."""
+        wanted = self._wanted(values)
+        if not wanted:
+            return
+        for _ in range(_ATTEMPTS):
+            present = self._read(deal_id)
+            if _holds(present, wanted):
+                return
+            try:
+                self._client.send("PATCH", f"/Deals({deal_id})", {"OtherProperties": _merged(present, wanted)}, repeatable=False)
+            except UnknownOutcome:
+                continue  # not sent again as it is: others may have written since. The next reading tells whether it arrived
+            after = self._read(deal_id)
+            if _holds(after, wanted):
+                self._lost(present, after, wanted)
+                return
+        raise Conflict(
+            "status_contended", f"connection {self._name}: the status of deal {deal_id} is being written by others too", after=5
+        )
+
+    def _lost(self, before: list[Row], after: list[Row], wanted: Mapping[str, Row]) -> None:
+        """Our write stands. Whoever's field it should have kept must still be there, changed or not."""
+        gone = {each["FieldKey"] for each in before if _filled(each)} - {each["FieldKey"] for each in after} - wanted.keys()
+        if gone:
+            raise NeedsPerson(
+                "fields_not_kept",
+                f"connection {self._name}: deal fields {', '.join(sorted(gone))} were not kept by a write of the status",
+                owner=Owner.INTEGRATOR,
+                fix="restore them from the deal's history, and report their type; or leave the status fields unmapped",
+            )
+
+    def _read(self, deal_id: str) -> list[Row]:
+        rows = self._client.proven("/Deals", filter=f"Id eq {deal_id}", select="Id", expand="OtherProperties")
+        if not rows:
+            raise NotFound(
+                "deal_not_found", f"connection {self._name}: deal {deal_id} is gone, or the integration user may not see it"
+            )
+        return list(rows[0].get("OtherProperties") or [])
+
+    def _wanted(self, values: Mapping[str, str]) -> dict[str, Row]:
+        found: dict[str, Row] = {}
+        for word, value in values.items():
+            if word not in STATUS_WORDS:
+                raise ValueError(f"{word} is no status field")
+            key = getattr(self._client.settings.fields, word)
+            if key:
+                attribute = self._attribute(key)
+                found[key] = {"FieldKey": key, attribute: _typed(attribute, value, word)}
+        return found
+
+    def _attribute(self, key: str) -> str:
+        if key not in self._types:
+            self._types = self.types()
+        if key not in self._types:
+            raise NeedsPerson(
+                "field_missing",
+                f"connection {self._name}: the deal has no custom field {key}",
+                owner=Owner.INTEGRATOR,
+                fix="create the field in Ploomes, or correct its key in the connection's settings",
+            )
+        return f"{self._types[key]}Value"
+
+    def types(self) -> dict[str, str]:
+        """Native type of each custom field of the deal, by FieldKey. Raises `TryLater` when the account shows none."""
+        rows = self._client.proven("/Fields", filter=f"EntityId eq {DEAL} and Dynamic eq true", expand="Type", top=300)
+        if not rows:
+            raise TryLater("no_fields", f"connection {self._name}: the account shows no custom field of the deal")
+        return {row["Key"]: str((row.get("Type") or {}).get("NativeType") or "String").removesuffix("Value") for row in rows}
+
+
+def _typed(attribute: str, value: str, word: str) -> Any:
+    if value == "":
+        return None
+    try:
+        if attribute == "IntegerValue":
+            return int(value)
+        if attribute == "DecimalValue":
+            return Decimal(value)
+    except (ValueError, InvalidOperation):
+        attribute = ""
+    if attribute in ("StringValue", "BigStringValue"):
+        return value
+    raise NeedsPerson(
+        "field_type", f"the field for {word} has a type that cannot hold it", owner=Owner.INTEGRATOR, fix="map it to a text field"
+    )
+
+
+def _value(field: Row) -> Any:
+    return next((field[name] for name in (*_WRITTEN, *_REFERENCES) if field.get(name) not in (None, "")), None)
+
+
+def _filled(field: Row) -> bool:
+    return _value(field) is not None
+
+
+def _holds(present: list[Row], wanted: Mapping[str, Row]) -> bool:
+    held = {field["FieldKey"]: _value(field) for field in present}
+    return all(held.get(key) == _value(field) for key, field in wanted.items())
+
+
+def _merged(present: list[Row], wanted: Mapping[str, Row]) -> list[Row]:
+    """Everybody's fields as they were read, several values of one field too, and ours."""
+    return [_writable(field) for field in present if field["FieldKey"] not in wanted and _filled(field)] + [
+        {name: _plain(value) for name, value in field.items()} for field in wanted.values()
+    ]
+
+
+def _writable(field: Row) -> Row:
+    kept = {name: field[name] for name in _WRITTEN if field.get(name) is not None}
+    if not kept:
+        reference = next((field[name] for name in _REFERENCES if field.get(name) is not None), None)
+        kept = {"IntegerValue": reference}
+    return {"FieldKey": field["FieldKey"], **{name: _plain(value) for name, value in kept.items()}}
+
+
+def _plain(value: Any) -> Any:
+    """As JSON carries it: Ploomes takes decimals as numbers only, so the shortest float, the same up to 15 digits."""
+    return float(value) if isinstance(value, Decimal) else value
