@@ -19,6 +19,8 @@ class PonteError(Exception):
         self.code = code
         self.sentence = sentence or code
         self.fix = fix
+        self.connection = ""
+        """Where it happened, filled in by whoever holds the adapter."""
         if owner is not None:
             self.owner = owner
 

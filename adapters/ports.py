@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Literal, Protocol
 
 from events.model import Customer, Deal, ErpOrder, Hint, Order, Person, Reason
@@ -171,6 +172,10 @@ class OrderDesk(Protocol):
         """
         ...
 
+    def prices(self, order: Order, customer_id: str | None) -> Mapping[str, Decimal]:
+        """The ERP's net unit price by product code, for this customer and these quantities; what it does not know is absent."""
+        ...
+
     def find_orders(self, key: str) -> Sequence[ErpOrder]:
         """Every order with our key, cancelled ones too; an empty answer only after a control read that must not be empty."""
         ...
@@ -206,6 +211,10 @@ class OrderDesk(Protocol):
 
     def cancel_order(self, current: ErpOrder) -> ErpOrder:
         """Cancel while the ERP still allows it; an order already cancelled is returned as it is. Raises `Conflict`."""
+        ...
+
+    def adopt_order(self, order_id: str, key: str) -> ErpOrder:
+        """Write our key on an order typed by hand; its content stays. Safe twice. `Conflict` if it bears another key."""
         ...
 
     def changed_orders(self, since: datetime) -> Iterator[ErpOrder]:

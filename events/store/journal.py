@@ -140,7 +140,7 @@ class Journal(History, Books, Desk):
             return conn.execute(update(mailbox).where(*line.ours(claim)).values(due_at=until)).rowcount == 1
 
     def settle(
-        self, claim: Claim, outcome: Outcome, follow_ups: Sequence[NewEvent] = (), write: Callable[[Tx], None] | None = None
+        self, claim: Claim, outcome: Outcome, follow_ups: Sequence[NewEvent] = (), write: Callable[[Tx], object] | None = None
     ) -> list[str]:
         """Outcome, `write` and follow-ups in one transaction; then ring the new ones and the thing's next head.
 

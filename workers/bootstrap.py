@@ -1,0 +1,134 @@
+"""The one place where things are wired: configuration, journal, adapters and channels of this process.
+
+Everything is made once, lazily, and shared by the threads of a process. Tests hand in a `Room` of their own.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, cast
+
+from adapters.budget import Budget
+from adapters.errors import Misconfigured, PonteError
+from adapters.notify.apprise import AppriseChannel
+from adapters.ports import Channel, CrmDesk, Erp
+from events.ring import Ring, silent
+from events.store import Journal
+from workers.config import Bridge, Config, ConfigError, load
+
+CONFIG_ENV = "PONTE_CONFIG"
+
+
+class Room:
+    """What a handler needs to work: the configuration, the journal, and both ends by connection name."""
+
+    def __init__(
+        self,
+        config: Config,
+        journal: Journal,
+        ends: Mapping[str, CrmDesk | Erp] | None = None,
+        channels: Callable[[str], Channel] = AppriseChannel,
+    ) -> None:
+        self.config = config
+        self.journal = journal
+        self._ends: dict[str, Any] = {name: Named(end, name) for name, end in (ends or {}).items()}
+        self._channels = channels
+        self._lock = threading.Lock()
+
+    def crm(self, name: str) -> CrmDesk:
+        return cast(CrmDesk, self._end(name))
+
+    def erp(self, name: str) -> Erp:
+        return cast(Erp, self._end(name))
+
+    def bridge(self, name: str) -> Bridge:
+        return self.config.bridges[name]
+
+    def channel(self, reference: str) -> Channel:
+        return self._channels(self.config.secret(reference))
+
+    def _end(self, name: str) -> Any:
+        with self._lock:
+            if name not in self._ends:
+                self._ends[name] = Named(self._build(name), name)
+            return self._ends[name]
+
+    def _build(self, name: str) -> Any:
+        connection = self.config.connections[name]
+        factory, settings_type = adapter(connection.role, connection.adapter)
+        settings = settings_type(**self.config.resolve(connection.settings))
+        return factory(name, settings, budget=self._budget(name, settings), guard=lambda: self._guard(name))
+
+    def _budget(self, name: str, settings: Any) -> Budget | None:
+        """The fleet's common budget of calls, for an adapter whose vendor sets a limit."""
+        calls = getattr(settings, "calls_per_minute", None)
+        if not calls:
+            return None
+        scope = f"{self.config.connections[name].adapter}:{name}"
+        return Budget(self.config.broker_url, scope, calls, settings.minute_seconds, settings.share)
+
+    def _guard(self, name: str) -> None:
+        """Before each call: a connection that was halted (a wrong password) is not called again until a person lifts it."""
+        halt = self.journal.halted(name)
+        if halt is not None:
+            raise Misconfigured(halt.code, halt.sentence, fix=f"put the cause right, then `ponte retry --cause connection:{name}`")
+
+
+class Named:
+    """An adapter whose errors say which connection they come from."""
+
+    def __init__(self, end: Any, name: str) -> None:
+        self._end, self._name = end, name
+
+    def __getattr__(self, attribute: str) -> Any:
+        value = getattr(self._end, attribute)
+        if not callable(value):
+            return value
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return value(*args, **kwargs)
+            except PonteError as error:
+                error.connection = error.connection or self._name
+                raise
+
+        return call
+
+
+def adapter(role: str, name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The factory and the settings model of an adapter, found by entry point `ponte.crm` or `ponte.erp`."""
+    known = {each.name: each for each in entry_points(group=f"ponte.{role}")}
+    if name not in known:
+        names = ", ".join(sorted(known)) or "none"
+        raise ConfigError(Path(), [f"adapter {name!r}: no {role} adapter of that name is installed; known: {names}"])
+    factory = known[name].load()
+    return factory, factory.Settings
+
+
+_rooms: list[Room] = []
+_room_lock = threading.Lock()
+
+
+def open_journal(config: Config, ring: Ring = silent) -> Journal:
+    config.home.mkdir(parents=True, exist_ok=True)
+    return Journal(config.journal_url, ring=ring)
+
+
+def config_from_environment() -> Config:
+    path = os.environ.get(CONFIG_ENV)
+    if not path:
+        raise ConfigError(Path(CONFIG_ENV), ["is not set; it names your ponte.toml"])
+    return load(Path(path))
+
+
+def room(ring: Ring = silent) -> Room:
+    """This process's room, made on first use from PONTE_CONFIG."""
+    with _room_lock:
+        if not _rooms:
+            config = config_from_environment()
+            _rooms.append(Room(config, open_journal(config, ring)))
+        return _rooms[0]

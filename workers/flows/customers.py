@@ -1,0 +1,95 @@
+"""The customer of an order: found in the ERP, created there only with a won deal, its CRM-owned changes carried.
+
+two deals of one new customer at once       the intent is unique on (ERP, customer, tax id): the second finds the first's
+worker A  intent(tax id)  create --- killed
+worker B  intent(tax id) exists -> create under the same code -> the ERP answers with A's record -> bind
+"""
+
+from __future__ import annotations
+
+from adapters.errors import TryLater
+from adapters.ports import CustomerBook
+from events.model import Customer, Reason, ReasonKind
+from events.store import Claim
+from workers.bootstrap import Room
+from workers.faults import reach
+
+CARRIED = ("address", "tax_id", "state_registration", "email", "phone")
+"""Fields of a customer that the CRM owns once bound. Name, credit, terms and the blocked flag are the ERP's."""
+
+
+def code_of(customer: Customer) -> str:
+    """The customer's code in the ERP, ours and unique there."""
+    return f"CRM-{customer.id}"
+
+
+def find(room: Room, bridge: str, book: CustomerBook, customer: Customer) -> tuple[str | None, list[Reason]]:
+    """The ERP's id of this customer, bound or matched in full by tax id; None when it is not there. Writes nothing."""
+    binding = room.journal.binding(bridge, "customer", crm_id=customer.id)
+    if binding is not None:
+        return binding.erp_id, []
+    if customer.tax_id:
+        matches = book.find_customers(tax_id=customer.tax_id)
+        active = [match for match in matches if not match.blocked] or list(matches)
+        if len(active) > 1:
+            return None, [
+                Reason(
+                    kind=ReasonKind.REGISTRATION,
+                    code="customer_ambiguous",
+                    field="customer.tax_id",
+                    details={"erp_ids": ", ".join(match.id for match in active)},
+                )
+            ]
+        if active:
+            other = room.journal.binding(bridge, "customer", erp_id=active[0].id)
+            if other is not None:
+                return None, [
+                    Reason(
+                        kind=ReasonKind.REGISTRATION,
+                        code="customer_bound_to_another",
+                        field="customer.tax_id",
+                        details={"crm_id": other.crm_id, "erp_id": other.erp_id},
+                    )
+                ]
+            return active[0].id, []
+    # a create whose answer was lost before its binding was written
+    ours = book.find_customers(code=code_of(customer))
+    return (ours[0].id if ours else None), []
+
+
+def ensure(room: Room, claim: Claim, bridge: str, erp_name: str, book: CustomerBook, customer: Customer, known: str | None) -> str:
+    """The customer in the ERP, created if it is not there, bound, and brought up to date. Returns its id there."""
+    journal = room.journal
+    binding = journal.binding(bridge, "customer", crm_id=customer.id)
+    carried = _carried(customer)
+    if binding is not None:
+        changed = [name for name in CARRIED if binding.snapshot.get("crm", {}).get(name) != carried[name]]
+        if changed:
+            book.amend_customer(binding.erp_id, customer, changed)
+            with journal.owned(claim) as tx:
+                tx.bind(bridge, "customer", customer.id, binding.erp_id, {**binding.snapshot, "crm": carried})
+        return binding.erp_id
+    if known is None:
+        with journal.owned(claim) as tx:
+            intent = tx.intent(
+                bridge, erp_name, "customer", customer.tax_id or customer.id, event_id=claim.event.id, facts={"crm_id": customer.id}
+            )
+        if intent.facts["crm_id"] != customer.id:
+            # the same tax id under another contact is on its way at this moment: look again when it has landed
+            raise TryLater("customer_on_its_way", after=5)
+        created = book.create_customer(customer, code_of(customer))
+        reach("after-remote-commit", f"customer-{customer.id}")
+        known = created.id
+        with journal.owned(claim) as tx:
+            tx.bind(bridge, "customer", customer.id, known, {"crm": carried, "created_by_us": True})
+            tx.finish_intent(intent.id, known)
+    else:
+        # first met in the ERP: what the CRM says from now on is what travels, not what it said before
+        with journal.owned(claim) as tx:
+            tx.bind(bridge, "customer", customer.id, known, {"crm": carried, "created_by_us": False})
+    return known
+
+
+def _carried(customer: Customer) -> dict[str, object]:
+    dumped = customer.model_dump(mode="json")
+    return {name: dumped[name] for name in CARRIED}

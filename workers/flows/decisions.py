@@ -1,0 +1,246 @@
+"""The ERP decides: approved, rejected, changed, invoiced, shipped, cancelled; and what the bridge says of it.
+
+A decision counts for what the ERP holds: each handler re-reads the order there, and an event that no longer holds (finance
+changed its mind, a correction has reopened it) is superseded by the one that does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from events.model import DealStatus, ErpOrder, ErpStage, Reason, ReasonKind, Verdict
+from events.store import Claim, NewEvent, OrderRow, Outcome
+from workers.bootstrap import Room
+from workers.flows.order_plan import STATE_OF_STAGE, OrderState, finance_rejected
+from workers.flows.orders import Desk, desk
+from workers.flows.sightings import order_events, snapshot
+from workers.handling import Done
+
+
+def _facts(erp: ErpOrder | None, row: OrderRow, reasons: Sequence[Reason] = ()) -> dict[str, Any]:
+    """What a notice may say of an order."""
+    facts: dict[str, Any] = {
+        "order_number": row.erp_number or row.erp_id,
+        "revision": str(row.revision),
+        "reasons": _dumped(reasons),
+    }
+    if erp is not None:
+        facts |= {"order_number": erp.number or erp.id, "total": str(erp.total), "currency": erp.currency}
+        if erp.decision is not None:
+            facts |= {"by": erp.decision.by, "at": erp.decision.at.isoformat()}
+    return facts
+
+
+def _dumped(reasons: Sequence[Reason]) -> list[dict[str, Any]]:
+    return [each.model_dump(mode="json") for each in reasons]
+
+
+def _read(at: Desk) -> tuple[OrderRow, ErpOrder]:
+    """The order on both books; binds one that was created by an attempt that did not live to bind it."""
+    row = at.row() or at.fresh_row()
+    erp = at.erp.order(str(at.claim.event.payload["erp_id"]))
+    if not row.erp_id:
+        row = replace(row, erp_id=erp.id, erp_number=erp.number)
+        with at.room.journal.owned(at.claim) as tx:
+            tx.bind(at.bridge_name, "order", at.deal_id, erp.id, {"key": at.key})
+            tx.save_order(row)
+    return row, erp
+
+
+def _done(row: OrderRow, code: str, follow_ups: Sequence[NewEvent], **facts: Any) -> Done:
+    return Done(Outcome.applied(code=code, **facts), follow_ups, lambda tx: tx.save_order(row))
+
+
+# --- yes
+
+
+def order_approved(room: Room, claim: Claim) -> Done:
+    at = desk(room, claim)
+    row, erp = _read(at)
+    decision = erp.decision
+    if decision is None or decision.verdict is not Verdict.APPROVED or decision.mark != claim.event.payload["decision"]:
+        return Done(Outcome.superseded("decision_changed"), order_events(at.bridge_name, at.deal_id, erp, row))
+    approved = replace(
+        row,
+        state=STATE_OF_STAGE[erp.stage],
+        erp_number=erp.number,
+        silent_since=None,
+        reasons=[],
+        seen={**row.seen, "decision": decision.mark},
+    )
+    kind = "order_revised" if erp.revision > 1 else "order_approved"
+    return _done(approved, "approved", at.tell(kind, decision.mark, _facts(erp, approved)), by=decision.by)
+
+
+def order_waiting(room: Room, claim: Claim) -> Done:
+    at = desk(room, claim)
+    row, erp = _read(at)
+    if erp.stage is not ErpStage.WAITING:
+        return Done(Outcome.superseded("no_longer_waiting"), order_events(at.bridge_name, at.deal_id, erp, row))
+    waiting = replace(row, state=OrderState.SUBMITTED, erp_number=erp.number, silent_since=row.silent_since or room.journal.clock())
+    return _done(waiting, "waiting", at.tell("order_waiting", claim.event.id, _facts(erp, waiting)))
+
+
+# --- no
+
+
+def order_rejected(room: Room, claim: Claim) -> Done:
+    """Refused by a rule (credit), or cancelled by finance: the order goes back to its salesperson, with its reasons."""
+    at = desk(room, claim)
+    if "decision" in claim.event.payload:
+        return _cancelled_by_finance(at)
+    row = at.row() or at.fresh_row()
+    if row.win_mark != claim.event.payload["win_mark"] or row.state not in (OrderState.REJECTED, OrderState.RETURNED):
+        return Done(Outcome.superseded("corrected_meanwhile"))
+    reasons = tuple(Reason.model_validate(each) for each in claim.event.payload["reasons"])
+    return _return(at, row, at.erp_order(row), reasons, "order_rejected", claim.event.id)
+
+
+def _cancelled_by_finance(at: Desk) -> Done:
+    row, erp = _read(at)
+    decision = finance_rejected(erp)
+    if decision is None or decision.mark != at.claim.event.payload["decision"]:
+        return Done(Outcome.superseded("decision_changed"), order_events(at.bridge_name, at.deal_id, erp, row))
+    row = replace(row, erp_number=erp.number, silent_since=None, seen={**row.seen, "decision": decision.mark})
+    if row.state == OrderState.WITHDRAWN:
+        return _done(row, "already_withdrawn", ())
+    reasons = decision.reasons or (Reason(kind=ReasonKind.OTHER, code="finance_cancelled_without_reason"),)
+    if row.state in (OrderState.APPROVED, OrderState.INVOICED, OrderState.SHIPPED, OrderState.DONE):
+        cancelled = replace(row, state=OrderState.CANCELLED, reasons=_dumped(reasons))
+        return _done(
+            cancelled, "cancelled", at.tell("order_cancelled", decision.mark, _facts(erp, cancelled, reasons)), by=decision.by
+        )
+    return _return(at, row, erp, reasons, "order_rejected", decision.mark)
+
+
+def order_returned(room: Room, claim: Claim) -> Done:
+    """Preflight said no: it never left."""
+    at = desk(room, claim)
+    row = at.row() or at.fresh_row()
+    if row.win_mark != claim.event.payload["win_mark"] or row.state not in (OrderState.REJECTED, OrderState.RETURNED):
+        return Done(Outcome.superseded("corrected_meanwhile"))
+    reasons = tuple(Reason.model_validate(each) for each in claim.event.payload["reasons"])
+    return _return(at, row, None, reasons, "order_returned", claim.event.id)
+
+
+def _return(at: Desk, row: OrderRow, erp: ErpOrder | None, reasons: Sequence[Reason], kind: str, seed: str) -> Done:
+    """The deal back to its salesperson: reopened at the stage for it, reasons and task by notice.
+
+    A deal that was won anew meanwhile is left alone: its correction is already on its way, and stands behind us in the mailbox.
+    """
+    deal = at.crm.deal(at.deal_id)
+    if deal.status is DealStatus.WON and deal.mark != row.win_mark:
+        return _done(row, "corrected_meanwhile", ())
+    returned = replace(row, state=OrderState.RETURNED, silent_since=None, reasons=_dumped(reasons))
+    if deal.status is DealStatus.DELETED:
+        return _done(replace(returned, state=OrderState.WITHDRAWN), "deal_deleted", ())
+    if deal.status is not DealStatus.LOST:
+        at.crm.return_deal(at.deal_id)
+    return _done(returned, "returned", at.tell(kind, seed, _facts(erp, returned, reasons)))
+
+
+def correction_refused(room: Room, claim: Claim) -> Done:
+    """The correction came after the decision: the order is approved as it stands, and the salesperson hears both."""
+    at = desk(room, claim)
+    row = at.row() or at.fresh_row()
+    erp = at.erp_order(row)
+    reason = Reason(kind=ReasonKind.OVERTAKEN, code="overtaken", details={"order_number": row.erp_number})
+    told = at.tell("correction_refused", claim.event.id, _facts(erp, row, (reason,)))
+    if at.bridge.orders.after_approval == "new_round":
+        told = [*told, *at.tell("finance_new_round", claim.event.id, _facts(erp, row))]
+    return _done(row, "told", told)
+
+
+def order_withdrawn(room: Room, claim: Claim) -> Done:
+    at = desk(room, claim)
+    row = at.row() or at.fresh_row()
+    return _done(row, "told", at.tell("order_withdrawn", claim.event.id, _facts(at.erp_order(row), row)))
+
+
+# --- what finance and the warehouse did
+
+
+def order_changed(room: Room, claim: Claim) -> Done:
+    """Edited in the ERP, or found there without a binding of ours (an answer that was lost, and landed late)."""
+    at = desk(room, claim)
+    before = at.row()
+    row, erp = _read(at)
+    if (before is None or not before.erp_id) and row.state == OrderState.WITHDRAWN and erp.stage is not ErpStage.CANCELLED:
+        # created by an answer that was lost, after the deal was withdrawn: it must not stay
+        erp = at.erp.cancel_order(erp)
+        return _done(replace(row, erp_number=erp.number), "late_order_cancelled", ())
+    agreed = row.agreed.get("erp")
+    if agreed is None or snapshot(erp) == agreed or erp.revision != row.agreed.get("revision"):
+        return _done(row, "nothing_changed", order_events(at.bridge_name, at.deal_id, erp, row) if not before else ())
+    changes = _changes(agreed, snapshot(erp))
+    seed = f"{erp.revision}:{changes}"
+    if row.seen.get("edits") == seed:
+        return _done(row, "already_told", ())
+    facts = {**_facts(erp, row), "by": erp.changed_by, "changes": changes}
+    return _done(replace(row, seen={**row.seen, "edits": seed}), "finance_changed", at.tell("finance_changed", seed, facts))
+
+
+def _changes(agreed: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Short lines: `SKU-0001: 10 x 12.5 -> 8 x 12.5`."""
+    before = {code: f"{quantity} x {price}" for code, quantity, price in agreed["lines"]}
+    after = {code: f"{quantity} x {price}" for code, quantity, price in now["lines"]}
+    lines = [
+        f"{code}: {before.get(code, '0')} -> {after.get(code, '0')}"
+        for code in sorted(before.keys() | after.keys())
+        if before.get(code) != after.get(code)
+    ]
+    if agreed.get("payment_term") != now.get("payment_term"):
+        lines.append(f"{agreed.get('payment_term') or '-'} -> {now.get('payment_term') or '-'}")
+    return lines
+
+
+def order_invoiced(room: Room, claim: Claim) -> Done:
+    at = desk(room, claim)
+    row, erp = _read(at)
+    invoice = next((each for each in erp.invoices if each.id == claim.event.payload["invoice"]), None)
+    if invoice is None or invoice.state == "cancelled":
+        return Done(Outcome.superseded("invoice_gone"), order_events(at.bridge_name, at.deal_id, erp, row))
+    facts = {
+        **_facts(erp, row),
+        "invoice_number": invoice.number or invoice.id,
+        "due_dates": [each.isoformat() for each in invoice.due_dates],
+        "total": str(invoice.total if invoice.total is not None else erp.total),
+        "url": invoice.url,
+    }
+    invoiced = replace(row, state=STATE_OF_STAGE[erp.stage], silent_since=None)
+    return _done(invoiced, "invoiced", at.tell("order_invoiced", f"invoice {invoice.id}", facts), invoice=invoice.id)
+
+
+def invoice_cancelled(room: Room, claim: Claim) -> Done:
+    """A denied or cancelled invoice leads back to approved; it is the fiscal department's to mend."""
+    at = desk(room, claim)
+    row, erp = _read(at)
+    invoice = next((each for each in erp.invoices if each.id == claim.event.payload["invoice"]), None)
+    facts = {**_facts(erp, row), "invoice_number": (invoice.number or invoice.id) if invoice else ""}
+    back = replace(row, state=STATE_OF_STAGE[erp.stage])
+    return _done(back, "invoice_cancelled", at.tell("invoice_cancelled", f"no invoice {claim.event.payload['invoice']}", facts))
+
+
+def order_shipped(room: Room, claim: Claim) -> Done:
+    at = desk(room, claim)
+    row, erp = _read(at)
+    shipment = next((each for each in erp.shipments if each.id == claim.event.payload["shipment"]), None)
+    if shipment is None:
+        return Done(Outcome.superseded("shipment_gone"))
+    facts = {**_facts(erp, row), "carrier": shipment.carrier, "tracking": shipment.tracking}
+    shipped = replace(row, state=STATE_OF_STAGE[erp.stage])
+    return _done(shipped, "shipped", at.tell("order_shipped", f"shipment {shipment.id}", facts), shipment=shipment.id)
+
+
+def decision_overdue(room: Room, claim: Claim) -> Done:
+    """Finance is silent: first it is reminded, then the salesperson is told."""
+    at = desk(room, claim)
+    row = at.row() or at.fresh_row()
+    erp = at.erp_order(row)
+    if erp is None or erp.stage is not ErpStage.WAITING or row.silent_since is None:
+        return Done(Outcome.superseded("no_longer_waiting"), order_events(at.bridge_name, at.deal_id, erp, row) if erp else ())
+    kind = "finance_reminder" if claim.event.payload["level"] == 1 else "decision_overdue"
+    facts = {**_facts(erp, row), "since": row.silent_since.isoformat()}
+    return _done(row, kind, at.tell(kind, claim.event.id, facts))

@@ -1,0 +1,340 @@
+"""Deals become orders: won -> checked -> placed or amended -> submitted; lost, reopened or deleted -> withdrawn.
+
+Each handler re-reads both sides, asks the pure plan, and carries one step out. Every step is safe to repeat:
+
+    intent -> find by key -> create -> bind -> submit          killed anywhere: the next worker finds what is there
+    draft -> lines with the revision mark -> quote -> confirm  guarded by the ERP's own version of the order
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from adapters.errors import NeedsPerson, NotFound, Rejected, UnknownOutcome
+from adapters.ports import CrmDesk, Erp
+from events.catalogue import event_id, order_thing
+from events.model import Deal, DealStatus, ErpOrder, ErpStage, Order, Owner, Reason, content
+from events.store import Claim, NewEvent, OrderRow, Outcome, Tx
+from workers import preflight
+from workers.bootstrap import Room
+from workers.config import Bridge
+from workers.faults import reach
+from workers.flows import customers, merge
+from workers.flows.order_plan import (
+    STATE_OF_STAGE,
+    Amend,
+    Nothing,
+    OrderState,
+    Place,
+    RefuseCorrection,
+    TooLateToWithdraw,
+    Vanished,
+    Withdraw,
+    plan_unwon,
+    plan_won,
+)
+from workers.flows.sightings import look_at_deal, order_events, snapshot
+from workers.handling import Done
+from workers.notices import notices_for
+
+
+def order_key(bridge: str, deal_id: str) -> str:
+    """Our key of the order in the ERP: one sales document of one deal in one bridge."""
+    return f"PONTE-{bridge}-{deal_id}"
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Both ends of one deal's order, at one moment of work."""
+
+    room: Room
+    claim: Claim
+    bridge_name: str
+    bridge: Bridge
+    crm: CrmDesk
+    erp: Erp
+    deal_id: str
+
+    @property
+    def key(self) -> str:
+        return order_key(self.bridge_name, self.deal_id)
+
+    def row(self) -> OrderRow | None:
+        return self.room.journal.order(self.bridge_name, self.deal_id)
+
+    def save(self, row: OrderRow) -> OrderRow:
+        with self.room.journal.owned(self.claim) as tx:
+            tx.save_order(row)
+        return row
+
+    def fresh_row(self) -> OrderRow:
+        return OrderRow(bridge=self.bridge_name, deal_id=self.deal_id, key=self.key, state=OrderState.SUBMITTING)
+
+    def event(self, name: str, mark: str, reasons: Sequence[Reason] = (), **payload: Any) -> NewEvent:
+        """A fact that the bridge itself established, about this deal's order."""
+        return NewEvent(
+            type=name,
+            bridge=self.bridge_name,
+            connection=self.bridge.erp,
+            subject_kind="deal",
+            subject_id=self.deal_id,
+            mark=mark,
+            thing=order_thing(self.bridge_name, self.deal_id),
+            payload={"deal_id": self.deal_id, "reasons": [each.model_dump(mode="json") for each in reasons], **payload},
+            occurred_at=self.room.journal.clock(),
+        )
+
+    def tell(self, kind: str, seed: str, facts: dict[str, Any]) -> list[NewEvent]:
+        """Notices of one decision; `seed` identifies it, so that telling twice is telling once."""
+        decision = event_id(self.bridge.erp, kind, f"deal:{self.deal_id}", seed)
+        return notices_for(kind, self.bridge_name, self.deal_id, decision, facts, self.room.config)
+
+    def erp_order(self, row: OrderRow | None) -> ErpOrder | None:
+        """The ERP's order of this deal: bound, or created by an attempt that did not live to bind it."""
+        if row is None:
+            return None
+        if row.erp_id:
+            try:
+                return self.erp.order(row.erp_id)
+            except NotFound:
+                return None
+        if row.state in (OrderState.SUBMITTING, OrderState.UNKNOWN):
+            return self.found_by_key()
+        return None
+
+    def found_by_key(self) -> ErpOrder | None:
+        """Raises `NeedsPerson` when the ERP holds two."""
+        found = self.erp.find_orders(self.key)
+        if len(found) > 1:
+            raise NeedsPerson(
+                "order_doubled",
+                f"the ERP holds {len(found)} orders of this deal: {', '.join(each.id for each in found)}",
+                fix="cancel all but one in the ERP and clear our key on them, then `ponte retry` this event",
+                owner=Owner.OPERATOR,
+            )
+        return found[0] if found else None
+
+
+def desk(room: Room, claim: Claim) -> Desk:
+    event = claim.event
+    bridge = room.bridge(event.bridge)
+    return Desk(room, claim, event.bridge, bridge, room.crm(bridge.crm), room.erp(bridge.erp), str(event.payload["deal_id"]))
+
+
+# --- the CRM says that a deal is won
+
+
+def deal_won(room: Room, claim: Claim) -> Done:
+    at = desk(room, claim)
+    deal = at.crm.deal(at.deal_id)
+    if deal.status is not DealStatus.WON or deal.mark != claim.event.payload["mark"]:
+        return Done(Outcome.superseded("deal_moved_on"), look_at_deal(room.journal, at.bridge_name, deal))
+    if deal.closed_at is not None and deal.closed_at < at.bridge.start:
+        return Done(Outcome.superseded("before_the_start_line"))
+    row = at.row()
+    document = at.crm.document(deal)
+    erp = at.erp_order(row)
+    wanted = content(document.order) if document.order is not None else {}
+    step = plan_won(row, deal, erp, wanted)
+    match step:
+        case Nothing():
+            return _nothing(at, deal, row, erp, step)
+        case Vanished():
+            raise NeedsPerson(
+                "order_vanished",
+                "the ERP no longer knows the order that this deal became",
+                fix="restore it there, or `ponte adopt` another one (or `none` to create it anew)",
+            )
+        case RefuseCorrection():
+            assert row is not None and erp is not None
+            return _refused(at, deal, row, erp)
+        case Place(revision) | Amend(revision):
+            return _send(at, deal, row or at.fresh_row(), erp, document.order, document.reasons, revision)
+
+
+def _nothing(at: Desk, deal: Deal, row: OrderRow | None, erp: ErpOrder | None, step: Nothing) -> Done:
+    if row is None or erp is None:
+        return Done(Outcome.applied(code=step.code))
+    updated = replace(row, state=step.state or row.state, win_mark=deal.mark, erp_id=erp.id, erp_number=erp.number)
+    return Done(
+        Outcome.applied(code=step.code, erp_id=erp.id),
+        order_events(at.bridge_name, at.deal_id, erp, updated),
+        lambda tx: tx.save_order(updated),
+    )
+
+
+def _refused(at: Desk, deal: Deal, row: OrderRow, erp: ErpOrder) -> Done:
+    """Finance approved (or the warehouse shipped) before this correction arrived: it stays as it stands there."""
+    updated = replace(row, state=STATE_OF_STAGE[erp.stage], win_mark=deal.mark, erp_id=erp.id, erp_number=erp.number)
+    return Done(
+        Outcome.applied(code="correction_refused", erp_id=erp.id),
+        [*order_events(at.bridge_name, at.deal_id, erp, updated), at.event("CorrectionRefused", deal.mark)],
+        lambda tx: tx.save_order(updated),
+    )
+
+
+def _send(
+    at: Desk, deal: Deal, row: OrderRow, erp: ErpOrder | None, order: Order | None, reasons: Sequence[Reason], revision: int
+) -> Done:
+    """Check, then create or amend, then submit. Resumes wherever an earlier attempt was cut."""
+    customer_id: str | None = None
+    if order is not None:
+        customer_id, found = customers.find(at.room, at.bridge_name, at.erp, order.customer)
+        order = _in_the_erps_words(order, at.bridge)
+        prices: dict[str, Decimal] = dict(at.erp.prices(order, customer_id))
+        reasons = preflight.distinct(
+            [*reasons, *found, *at.erp.missing(order, customer_id), *preflight.bridge_reasons(order, at.bridge.orders, prices)]
+        )
+    resumed = row.win_mark == deal.mark
+    row = replace(
+        row,
+        revision=revision,
+        win_mark=deal.mark,
+        silent_since=None,
+        reasons=[],
+        facts={**row.facts, "owner_id": deal.owner_id, "round": row.facts.get("round", 0) + (0 if resumed else 1)},
+    )
+    if reasons or order is None:
+        returned = replace(row, state=OrderState.REJECTED, reasons=[each.model_dump(mode="json") for each in reasons])
+        return Done(
+            Outcome.rejected("preflight", reasons=[each.code for each in reasons]),
+            [at.event("OrderReturned", deal.mark, reasons, win_mark=deal.mark)],
+            lambda tx: tx.save_order(returned),
+        )
+    if erp is None:
+        _offer_adoption(at, row, order, customer_id)
+    reach("before-intent", at.deal_id)
+    with at.room.journal.owned(at.claim) as tx:
+        tx.save_order(replace(row, state=OrderState.SUBMITTING if erp is None else OrderState.AMENDING))
+        intent = tx.intent(at.bridge_name, at.bridge.erp, "order", at.key, event_id=at.claim.event.id)
+        tx.touch_intent(intent.id)
+    reach("after-intent", at.deal_id)
+    customer_id = customers.ensure(at.room, at.claim, at.bridge_name, at.bridge.erp, at.erp, order.customer, customer_id)
+    if erp is None:
+        erp = at.found_by_key() or _adopted(at, row, revision)
+    if erp is None:
+        try:
+            erp = at.erp.create_order(order, customer_id, at.key, revision)
+        except UnknownOutcome:
+            at.save(replace(row, state=OrderState.UNKNOWN))
+            raise
+        reach("after-remote-commit", at.deal_id)
+    row = replace(row, state=OrderState.AMENDING, erp_id=erp.id, erp_number=erp.number)
+    with at.room.journal.owned(at.claim) as tx:
+        tx.bind(at.bridge_name, "order", at.deal_id, erp.id, {"key": at.key})
+        tx.finish_intent(intent.id, erp.id)
+        tx.save_order(row)
+    reach("after-bind", at.deal_id)
+    if not at.erp.capabilities.unique_order_key:
+        at.found_by_key()  # counted again after binding: without a unique key in the ERP a double is possible, and reported
+    kept: tuple[merge.Kept, ...] = ()
+    if not (erp.revision == revision and erp.stage in (ErpStage.DRAFT, ErpStage.QUOTED, ErpStage.WAITING)):
+        merged, kept = merge.finance_edits_kept(order, erp, row)
+        reach("before-amend", at.deal_id)
+        erp = at.erp.amend_order(erp, merged, customer_id, revision)
+        reach("after-amend", at.deal_id)
+    read_back = snapshot(erp)
+    agreed = {"content": content(order), "erp": read_back, "revision": revision, "total": str(order.total)}
+    row = at.save(replace(row, agreed=agreed))
+    reach("after-read-back", at.deal_id)
+    try:
+        erp = at.erp.submit(erp.id)
+    except Rejected as refusal:
+        refused = replace(row, state=OrderState.REJECTED, reasons=[each.model_dump(mode="json") for each in refusal.reasons])
+        mark = f"refused round {row.facts['round']}"
+        return Done(
+            Outcome.rejected(refusal.code, erp_id=erp.id, revision=revision),
+            [at.event("OrderRejected", mark, refusal.reasons, win_mark=deal.mark, erp_id=erp.id)],
+            lambda tx: tx.save_order(refused),
+        )
+    sent = replace(
+        row,
+        state=STATE_OF_STAGE[erp.stage],
+        erp_number=erp.number,
+        agreed={**agreed, "erp": snapshot(erp)},
+        silent_since=at.room.journal.clock() if erp.stage is ErpStage.WAITING else None,
+    )
+    changes = {"order_number": erp.number, "changes": [each.sentence for each in kept]}
+    told = at.tell("finance_changed", at.claim.event.id, changes) if kept else []
+    return Done(
+        Outcome.applied(erp_id=erp.id, revision=revision, stage=str(erp.stage)),
+        [*order_events(at.bridge_name, at.deal_id, erp, sent), *told],
+        lambda tx: tx.save_order(sent),
+    )
+
+
+def _in_the_erps_words(order: Order, bridge: Bridge) -> Order:
+    term = bridge.orders.payment_terms.get(order.payment_term, order.payment_term)
+    return order if term == order.payment_term else order.model_copy(update={"payment_term": term})
+
+
+def _offer_adoption(at: Desk, row: OrderRow, order: Order, customer_id: str | None) -> None:
+    """The same order may have been typed by hand: ask a person before creating a second one."""
+    if "adopt" in row.facts or row.revision > 1 or customer_id is None or not at.bridge.orders.adopt_days:
+        return
+    since = at.room.journal.clock() - timedelta(days=at.bridge.orders.adopt_days)
+    twins = at.erp.likely_twins(order, customer_id, since)
+    if twins:
+        numbers = ", ".join(each.number or each.id for each in twins)
+        at.save(replace(row, state=OrderState.SUBMITTING))
+        raise NeedsPerson(
+            "likely_twin",
+            f"the ERP already holds an order of this customer and amount, typed by hand: {numbers}",
+            fix=f"`ponte adopt {at.deal_id} ORDER` to take it over, or `ponte adopt {at.deal_id} none` to create a new one",
+            owner=Owner.OPERATOR,
+        )
+
+
+def _adopted(at: Desk, row: OrderRow, revision: int) -> ErpOrder | None:
+    chosen = str(row.facts.get("adopt", "none"))
+    return None if chosen == "none" else at.erp.adopt_order(chosen, at.key)
+
+
+# --- the CRM says that a won deal is no longer won
+
+
+def deal_unwon(room: Room, claim: Claim) -> Done:
+    """DealLost, DealReopened, DealDeleted."""
+    at = desk(room, claim)
+    deal = at.crm.deal(at.deal_id)
+    if deal.status is DealStatus.WON:
+        return Done(Outcome.superseded("deal_moved_on"), look_at_deal(room.journal, at.bridge_name, deal))
+    row = at.row()
+    erp = at.erp_order(row)
+    step = plan_unwon(row, deal, erp)
+    if row is None:
+        return Done(Outcome.applied(code="never_sent"))
+    match step:
+        case Nothing():
+            state = step.state or OrderState(row.state)
+            updated = replace(row, state=state, silent_since=None)
+            return Done(Outcome.applied(code=step.code), (), lambda tx: tx.save_order(updated))
+        case TooLateToWithdraw():
+            assert erp is not None
+            kept = replace(row, state=STATE_OF_STAGE[erp.stage], erp_id=erp.id, erp_number=erp.number)
+            return Done(
+                Outcome.applied(code="withdraw_too_late", erp_id=erp.id),
+                [
+                    *order_events(at.bridge_name, at.deal_id, erp, kept),
+                    *at.tell("withdraw_too_late", claim.event.id, {"order_number": erp.number}),
+                ],
+                lambda tx: tx.save_order(kept),
+            )
+        case Withdraw():
+            assert erp is not None
+            erp = at.erp.cancel_order(erp)
+            withdrawn = replace(row, state=OrderState.WITHDRAWN, erp_id=erp.id, erp_number=erp.number, silent_since=None)
+
+            def write(tx: Tx) -> None:
+                tx.bind(at.bridge_name, "order", at.deal_id, withdrawn.erp_id, {"key": at.key})
+                tx.save_order(withdrawn)
+
+            return Done(
+                Outcome.applied(code="withdrawn", erp_id=erp.id),
+                [at.event("OrderWithdrawn", claim.event.id, deal_status=str(deal.status), erp_id=erp.id)],
+                write,
+            )

@@ -1,0 +1,44 @@
+"""Which function works which event. One table, read by the tasks and by the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from events.store import Claim
+from workers import bootstrap, notices
+from workers.bootstrap import Room
+from workers.flows import decisions, hints, orders
+from workers.handling import Done, Handled, Handler
+from workers.handling import handle as handle_in
+
+
+def _tell(room: Room, claim: Claim) -> Done:
+    outcome, follow_ups = notices.deliver(room, claim)
+    return Done(outcome, follow_ups)
+
+
+ROUTES: Mapping[str, Handler] = {
+    "HintReceived": hints.hint_received,
+    "DealWon": orders.deal_won,
+    "DealLost": orders.deal_unwon,
+    "DealReopened": orders.deal_unwon,
+    "DealDeleted": orders.deal_unwon,
+    "OrderWaiting": decisions.order_waiting,
+    "OrderApproved": decisions.order_approved,
+    "OrderRejected": decisions.order_rejected,
+    "OrderCancelled": decisions.order_rejected,
+    "OrderChanged": decisions.order_changed,
+    "OrderInvoiced": decisions.order_invoiced,
+    "InvoiceCancelled": decisions.invoice_cancelled,
+    "OrderShipped": decisions.order_shipped,
+    "OrderReturned": decisions.order_returned,
+    "OrderWithdrawn": decisions.order_withdrawn,
+    "CorrectionRefused": decisions.correction_refused,
+    "DecisionOverdue": decisions.decision_overdue,
+    "TellSalesperson": _tell,
+}
+
+
+def handle(event_id: str) -> Handled:
+    """Work one event in this process's own room."""
+    return handle_in(bootstrap.room(), ROUTES, event_id)

@@ -1,0 +1,137 @@
+"""What is done by the clock: the sweep that rings for whatever is due, the polls of both ends, the deadline on silence.
+
+Any worker of the control lane may lead; a leadership is a leased row, so two beats or two fleets do each thing once.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import structlog
+
+from adapters.errors import Misconfigured, PonteError
+from adapters.http import recording
+from events.catalogue import order_thing
+from events.store import NewEvent, State
+from workers import bootstrap
+from workers.bootstrap import Room
+from workers.config import Bridge
+from workers.flows.order_plan import OrderState
+from workers.flows.orders import order_key
+from workers.flows.sightings import look_at_deal, order_events
+from workers.handling import worker_name
+
+log = structlog.get_logger()
+
+SWEEP_AT_MOST = 500
+"""Doorbells a lane in one sweep; outstanding rings stay bounded, and the next sweep follows in seconds."""
+POLL_LEASE = 120.0
+
+
+def sweep(room: Room | None = None) -> int:
+    """Ring for every head that is due, in every lane, and start what silence makes overdue. Returns how many were rung."""
+    room = room or bootstrap.room()
+    if not room.journal.lead("sweep", worker_name(), room.config.ponte.sweep_seconds):
+        return 0
+    bells = room.journal.due(SWEEP_AT_MOST)
+    room.journal.ring(bells)
+    for name, bridge in room.config.bridges.items():
+        overdue(room, name, bridge)
+    return len(bells)
+
+
+def overdue(room: Room, name: str, bridge: Bridge) -> None:
+    now = room.journal.clock()
+    patience = timedelta(hours=bridge.orders.silence_hours)
+    for row in room.journal.orders(name, state=OrderState.SUBMITTED, silent_before=now - patience):
+        assert row.silent_since is not None
+        level = 2 if row.silent_since <= now - 2 * patience else 1
+        room.journal.publish(
+            [
+                NewEvent(
+                    type="DecisionOverdue",
+                    bridge=name,
+                    connection=bridge.erp,
+                    subject_kind="order",
+                    subject_id=row.erp_id,
+                    mark=f"{row.silent_since.isoformat()} level {level}",
+                    thing=order_thing(name, row.deal_id),
+                    payload={"deal_id": row.deal_id, "level": level},
+                    occurred_at=now,
+                )
+            ]
+        )
+
+
+def poll(connection: str, room: Room | None = None) -> int:
+    """Look at what changed at one end since the cursor, less an overlap. Returns how many things were seen; -1: not led by us.
+
+    The cursor is the source's own time, never ours, and moves only after the events of what was seen are in the journal.
+    """
+    room = room or bootstrap.room()
+    settings = room.config.connections[connection]
+    leader = f"poll:{connection}"
+    if not room.journal.lead(leader, worker_name(), POLL_LEASE):
+        return -1
+    name, bridge = next((each for each in room.config.bridges.items() if connection in (each[1].crm, each[1].erp)), ("", None))
+    try:
+        if bridge is None:
+            return 0
+        with recording():
+            seen = _poll_crm(room, name, bridge) if settings.role == "crm" else _poll_erp(room, name, bridge)
+    except PonteError as error:
+        if isinstance(error, Misconfigured):
+            room.journal.halt(connection, error.code, error.sentence)
+        log.warning("poll_failed", connection=connection, code=error.code, owner=str(error.owner), cure=error.fix)
+        return 0
+    finally:
+        room.journal.resign(leader, worker_name())
+    _reachable_again(room, connection)
+    return seen
+
+
+def _reachable_again(room: Room, connection: str) -> None:
+    """Whatever waited for this connection runs now, not at the end of its back-off."""
+    cause = f"connection:{connection}"
+    if any(row.cause == cause for _, row in room.journal.open_rows(states=[State.WAITING])):
+        room.journal.release(cause)
+
+
+def _since(room: Room, connection: str, bridge: Bridge, overlap: float) -> datetime:
+    cursor = room.journal.cursor(connection, "changes")
+    return (datetime.fromisoformat(cursor) if cursor else bridge.start) - timedelta(seconds=overlap)
+
+
+def _poll_crm(room: Room, name: str, bridge: Bridge) -> int:
+    crm = room.crm(bridge.crm)
+    newest, seen = None, 0
+    for deal in crm.changed_deals(_since(room, bridge.crm, bridge, crm.capabilities.overlap)):
+        room.journal.publish(look_at_deal(room.journal, name, deal))
+        newest = max(newest or deal.changed_at, deal.changed_at)
+        seen += 1
+    if newest:
+        _move_cursor(room, bridge.crm, newest)
+    return seen
+
+
+def _poll_erp(room: Room, name: str, bridge: Bridge) -> int:
+    erp = room.erp(bridge.erp)
+    newest, seen = None, 0
+    prefix = order_key(name, "")
+    for order in erp.changed_orders(_since(room, bridge.erp, bridge, erp.capabilities.overlap)):
+        newest = max(newest or order.changed_at, order.changed_at)
+        seen += 1
+        row = room.journal.order_by_erp(name, order.id) or room.journal.order_by_key(name, order.key)
+        if row is None and not order.key.startswith(prefix):
+            continue
+        deal_id = row.deal_id if row else order.key.removeprefix(prefix)
+        room.journal.publish(order_events(name, deal_id, order, row))
+    if newest:
+        _move_cursor(room, bridge.erp, newest)
+    return seen
+
+
+def _move_cursor(room: Room, connection: str, newest: datetime) -> None:
+    known = room.journal.cursor(connection, "changes")
+    if known is None or datetime.fromisoformat(known) < newest:
+        room.journal.set_cursor(connection, "changes", newest.isoformat())
