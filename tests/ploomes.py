@@ -36,6 +36,7 @@ class PloomesTwin:
     options: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
     names: Row = field(default_factory=dict)
+    client: httpx.Client = field(default_factory=lambda: httpx.Client(trust_env=False, verify=False, timeout=20))
 
     @property
     def url(self) -> str:
@@ -53,7 +54,7 @@ class PloomesTwin:
         deadline = time.monotonic() + 30
         while True:
             try:
-                if httpx.get(f"{self.url}/__twin__/health", trust_env=False).status_code == 200:
+                if self.client.get(f"{self.url}/__twin__/health").status_code == 200:
                     break
             except httpx.TransportError:
                 pass
@@ -87,9 +88,7 @@ class PloomesTwin:
     def call(self, method: str, path: str, body: Any = None, *, user: str = "integration", **rest: Any) -> httpx.Response:
         headers = {"User-Key": self.secret(f"ploomes-{user}"), "Content-Type": "application/json"}
         content = None if body is None else json.dumps(body, default=_plain)
-        return httpx.request(
-            method, self.url + path, headers=headers, content=content, trust_env=False, timeout=rest.pop("timeout", 20), **rest
-        )
+        return self.client.request(method, self.url + path, headers=headers, content=content, **rest)
 
     def rows(self, path: str, **params: str) -> list[Row]:
         answer = self.call("GET", path, params={f"${key}": value for key, value in params.items()})
@@ -106,7 +105,7 @@ class PloomesTwin:
 
     def admin(self, method: str, path: str, body: Any = None) -> Any:
         headers = {"X-Twin-Key": self.secret("ploomes-admin")}
-        answer = httpx.request(method, f"{self.url}/__twin__/{path}", headers=headers, json=body, trust_env=False, timeout=20)
+        answer = self.client.request(method, f"{self.url}/__twin__/{path}", headers=headers, json=body)
         assert answer.status_code == 200, answer.text
         return json.loads(answer.text, parse_float=Decimal)
 
