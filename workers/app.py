@@ -1,0 +1,165 @@
+"""The Celery app. This module and `workers.tasks` are the only ones that import Celery.
+
+`celery -A workers.app worker` takes its configuration from PONTE_CONFIG, on first use: importing opens nothing.
+
+The journal is the record and the sweep the redelivery, so a message is only a doorbell: acknowledged when it is taken up,
+never kept for later (no ETA, no countdown: Redis re-runs them past the visibility timeout), and its loss costs one sweep.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import structlog
+from celery import Celery, signals
+from kombu.entity import Exchange, Queue
+
+from events.catalogue import EVENTS, Lane
+from events.ring import Doorbell, Ring
+from workers import logs, tasks, transport
+from workers.bootstrap import config_from_environment
+from workers.config import Config
+
+log = structlog.get_logger()
+
+READY_ENV = "PONTE_READY"
+"""Names a file that a worker or beat creates once it works: what the supervisor waits for."""
+
+_app: Celery | None = None
+
+
+def __getattr__(name: str) -> Celery:
+    """`workers.app.app`, made from PONTE_CONFIG the first time somebody asks for it."""
+    global _app
+    if name != "app":
+        raise AttributeError(name)
+    if _app is None:
+        config = config_from_environment()
+        _app = make_app(config)
+        _configure_logs_of(config)
+    return _app
+
+
+def make_app(config: Config) -> Celery:
+    """A Celery app for this configuration. Opens no connection."""
+    transport.install()
+    app = Celery("ponte")
+    app.conf.update(settings(config))
+    tasks.register(app)
+    return app
+
+
+def settings(config: Config) -> dict[str, Any]:
+    """Celery's settings, each with the reason that it is not the default."""
+    home = config.ponte
+    exchanges = {lane: Exchange(str(lane), type="direct") for lane in Lane}
+    return {
+        "broker_url": config.broker_url,
+        "broker_transport_options": {
+            "visibility_timeout": home.visibility_timeout,
+            # a frozen broker must not freeze a publisher; longer than the blocking read of 1 s
+            "socket_timeout": 5.0,
+            "socket_connect_timeout": 3.0,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+            "retry_on_timeout": False,
+        },
+        # up to `threads` publishers at once, and the process's own
+        "broker_pool_limit": home.threads + 4,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        # a retried publish whose answer was cut rings twice, and blocks for long; the sweep rings again anyway
+        "task_publish_retry": False,
+        "task_queues": [Queue(str(lane), exchanges[lane], routing_key=str(lane)) for lane in Lane],
+        "task_create_missing_queues": False,
+        "task_default_queue": str(Lane.CONTROL),
+        "task_default_exchange": str(Lane.CONTROL),
+        "task_default_routing_key": str(Lane.CONTROL),
+        "task_routes": {name: {"queue": str(kind.lane)} for name, kind in EVENTS.items()},
+        "accept_content": ["json"],
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "event_serializer": "json",
+        # nobody reads results: outcomes stand in the journal
+        "result_backend": None,
+        "task_ignore_result": True,
+        "task_acks_late": False,
+        "worker_prefetch_multiplier": 1,
+        # what Flower sees
+        "worker_send_task_events": True,
+        "task_send_sent_event": True,
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+        "timezone": "UTC",
+        "enable_utc": True,
+        "beat_schedule": _beat(config),
+        "beat_schedule_filename": str(config.home / "beat" / "schedule"),
+    }
+
+
+def _beat(config: Config) -> dict[str, dict[str, Any]]:
+    """What beat rings. Each expires before its successor matters, so that a lane nobody serves does not fill up."""
+    entries: dict[str, dict[str, Any]] = {"sweep": _entry("Sweep", config.ponte.sweep_seconds)}
+    for name, connection in config.connections.items():
+        if connection.poll:
+            entries[f"poll {name}"] = _entry("PollConnection", connection.poll_seconds, name)
+    return entries
+
+
+def _entry(task: str, seconds: float, *args: str) -> dict[str, Any]:
+    return {
+        "task": task,
+        "schedule": seconds,
+        "args": args,
+        "options": {"expires": max(3 * seconds, 10), "queue": str(Lane.CONTROL)},
+    }
+
+
+def ring_with(app: Celery) -> Ring:
+    """A ring that sends each bell to its lane. It never raises: a bell that cannot be rung is logged, and left to the sweep."""
+
+    def ring(bells: Sequence[Doorbell]) -> None:
+        if not bells:
+            return
+        rung = 0
+        try:
+            with app.producer_or_acquire() as producer, producer.batch(max_size=100):
+                for bell in bells:
+                    app.send_task(
+                        bell.type,
+                        args=(bell.cloudevent(),),
+                        task_id=bell.event_id,
+                        queue=bell.lane,
+                        argsrepr=bell.event_id,
+                        kwargsrepr="",
+                        ignore_result=True,
+                        retry=False,
+                        producer=producer,
+                    )
+                    rung += 1
+        except Exception as error:
+            log.warning(
+                "ring_failed", error=type(error).__name__, bells=len(bells), rung=rung, cure="none needed: the sweep rings again"
+            )
+
+    return ring
+
+
+def _configure_logs_of(config: Config) -> None:
+    logs.configure(config, level=os.environ.get("PONTE_LOG_LEVEL", "INFO"))
+
+
+@signals.setup_logging.connect
+def _our_logging(**_kwargs: Any) -> None:
+    """In place of Celery's own, in every process that Celery starts."""
+    _configure_logs_of(config_from_environment())
+
+
+@signals.worker_ready.connect
+@signals.beat_init.connect
+def _say_ready(**_kwargs: Any) -> None:
+    if os.environ.get(READY_ENV):
+        Path(os.environ[READY_ENV]).touch()
