@@ -48,7 +48,9 @@ KINDS: Mapping[str, Notice] = {
     "order_cancelled": Notice(task=True),
     "decision_overdue": Notice(),
     "order_stuck": Notice(),
+    "finance_changed": Notice(),
     "finance_reminder": Notice(to_finance=True),
+    "finance_new_round": Notice(to_finance=True),
 }
 
 FACTS: Mapping[str, Any] = {
@@ -64,6 +66,7 @@ FACTS: Mapping[str, Any] = {
     "url": "",
     "carrier": "",
     "tracking": "",
+    "changes": (),
     "code": "",
     "owner": "",
 }
@@ -75,6 +78,7 @@ class Composed:
     title: str
     body: str
     status_label: str
+    """Empty for news that leave the order's state as it is."""
     status_values: Mapping[str, str] = field(default_factory=dict)
     """For the CRM's status fields. A field that this notice knows nothing of is absent, and keeps what it holds."""
 
@@ -115,7 +119,7 @@ def compose(kind: str, facts: Mapping[str, Any], language: str, timezone: str) -
 
 
 def _status(kind: str, label: str, words: Texts, reasons: tuple[Reason, ...], values: Mapping[str, Any]) -> dict[str, str]:
-    status = {"order_status": label, "order_reasons": words.reason_titles(reasons)}
+    status = {"order_status": label, "order_reasons": words.reason_titles(reasons)} if label else {}
     if values["order_number"]:
         status["order_number"] = str(values["order_number"])
     if values["revision"]:
