@@ -88,7 +88,7 @@ def create_database() -> None:
         database.put_connection(connection)
     Pool.start()
     pool = Pool("erp")
-    pool.init(update=["res", "ir"], lang=["en"])
+    pool.init(update=["res", "ir"], lang=["en", "pt"])
     step("the ERP's kernel")
     with Transaction().start("erp", 0):
         Lang = pool.get("ir.lang")
@@ -138,17 +138,27 @@ states = {each.code[3:]: each.id for each in Subdivision.find([])}
 
 
 def fill(party: object, who: dict) -> None:
-    """Name, CNPJ, structured address, e-mail and phone, in the words of the cast."""
+    """Name, CNPJ, e-mail and phone, in the words of the cast."""
     party.name = who["name"]
     party.identifiers.new(type="br_vat", code=who["tax_id"])  # Tryton 8.2 calls the CNPJ so
-    (address,) = party.addresses or [party.addresses.new()]
-    address.street_name, address.building_number, address.unit_number = who["street"], who["number"], who["complement"]
-    address.building_name = who["district"]
-    address.city, address.postal_code, address.country = who["city"], who["postal_code"], Model.get("country.country")(brazil.id)
-    address.subdivision = Subdivision(states[who["state"]])
     for kind in ("email", "phone"):
         if who.get(kind):
             party.contact_mechanisms.new(type=kind, value=who[kind])
+
+
+def place(party: object, who: dict) -> None:
+    """The saved party's address, structured. Not through a proteus record: its computed `street` would come back as free text."""
+    values = {
+        "street_name": who["street"],
+        "building_number": who["number"],
+        "unit_number": who["complement"],
+        "building_name": who["district"],
+        "city": who["city"],
+        "postal_code": who["postal_code"],
+        "country": brazil.id,
+        "subdivision": states[who["state"]],
+    }
+    context.get_proxy("party.address").write([party.addresses[0].id], values, context.context)
 
 
 # the company, in reais
@@ -159,6 +169,7 @@ Model.get("currency.currency.rate")(date=dt.date(2000, 1, 1), rate=Decimal(1), c
 own = Party()
 fill(own, cast.SELLER)
 own.save()
+place(own, cast.SELLER)
 create_company(party=own, currency=real)
 company = get_company()
 step("company")
@@ -236,6 +247,7 @@ for who in cast.CUSTOMERS:
     if who in (cast.AURORA, cast.BREVE):
         customer.sale_price_list = Model.get("product.price_list")(price_list.id)
     customer.save()
+    place(customer, who)
     customers[who["code"]] = customer.id
     if not who["active"]:
         customer.active = False

@@ -1,0 +1,85 @@
+"""What a no of Tryton means.
+
+A `UserError` bears nothing but a text in the user's language (Tryton 8.2, observed). The texts themselves stand in the
+database, customisations and translations included: the English source finds the message, the message's text in our
+language recognises the refusal.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any
+
+from adapters.errors import Misconfigured, Rejected
+from events.model import Owner, Reason, ReasonKind
+
+
+class Kind(StrEnum):
+    ACCESS = "access"
+    NOT_FOUND = "not_found"
+    BUTTON = "button"
+    """The button does not go with the record's state: read it again."""
+    CREDIT = "credit"
+    KEY = "key"
+    """Our key, a second time."""
+    CODE = "code"
+    """A party's code, a second time."""
+    WARNING = "warning"
+    OTHER = "other"
+
+
+_SOURCES = (
+    ("You are not allowed to %", Kind.ACCESS),
+    ("Calling button %", Kind.ACCESS),
+    ("You are trying to read records %", Kind.NOT_FOUND),
+    ("You can not call %", Kind.BUTTON),
+    ("The party %will exceed their %credit limit%", Kind.CREDIT),
+    ("ponte_key_unique%", Kind.KEY),
+    ("The code on party must be unique%", Kind.CODE),
+)
+
+
+class Refused(Rejected):
+    """The ERP's no, in its own words; the words stand in the reason only, never in the exception's message."""
+
+    def __init__(self, kind: Kind, message: str, method: str, *, warning: str = "") -> None:
+        code = "erp_warning" if kind is Kind.WARNING else "erp_refused"
+        fix_by = Owner.FINANCE if kind is Kind.WARNING else Owner.SALESPERSON
+        reason = Reason(kind=ReasonKind.OTHER, code=code, field=method, fix_by=fix_by, text=message)
+        super().__init__(code, (reason,))
+        self.kind, self.method, self.warning = kind, method, warning
+
+
+class Refusals:
+    def __init__(self, search_read: Callable[..., list[dict[str, Any]]]) -> None:
+        self._search_read = search_read
+        self._lock = threading.Lock()
+        self._patterns: list[tuple[re.Pattern[str], Kind]] | None = None
+
+    def kind(self, message: str) -> Kind:
+        with self._lock:
+            if self._patterns is None:
+                self._patterns = self._load()
+        return next((kind for pattern, kind in self._patterns if pattern.fullmatch(message)), Kind.OTHER)
+
+    def _load(self) -> list[tuple[re.Pattern[str], Kind]]:
+        patterns = []
+        for source, kind in _SOURCES:
+            try:
+                found = self._search_read("ir.message", [("text", "like", source)], ["text"], language="en")
+                ids = [row["id"] for row in found]
+                texts = [row["text"] for row in found] + [
+                    row["text"] for row in (self._search_read("ir.message", [("id", "in", ids)], ["text"]) if ids else [])
+                ]
+            except (Refused, Misconfigured):
+                texts = [source.replace("%", "%(any)s")]
+            patterns += [(_pattern(text), kind) for text in dict.fromkeys(texts)]
+        return patterns
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    parts = re.split(r"%\(\w+\)s", template)
+    return re.compile(r"[\s\S]*".join(re.escape(part.strip("\n")) for part in parts) + r"\s*")
