@@ -80,6 +80,14 @@ class _Backend(httpcore.NetworkBackend):
         return _Stream(self._inner.connect_tcp(host, port, left, local_address, socket_options))
 
 
+def _proxy(target: httpx.URL) -> str | None:
+    """The environment's proxy; never for this host, where it could not reach what we mean."""
+    if target.host in ("127.0.0.1", "localhost", "::1") or proxy_bypass(target.host):
+        return None
+    proxies = getproxies()
+    return proxies.get(target.scheme) or proxies.get("all")
+
+
 class DeadlineTransport(httpx.HTTPTransport):
     """httpx's own transport under the thread's deadline, through the environment's proxy for `url` where there is one.
 
@@ -88,7 +96,5 @@ class DeadlineTransport(httpx.HTTPTransport):
     """
 
     def __init__(self, url: str, *, limits: httpx.Limits) -> None:
-        target = httpx.URL(url)
-        proxy = None if proxy_bypass(target.host) else getproxies().get(target.scheme)
-        super().__init__(limits=limits, proxy=proxy)
+        super().__init__(limits=limits, proxy=_proxy(httpx.URL(url)))
         self._pool._network_backend = _Backend(self._pool._network_backend)

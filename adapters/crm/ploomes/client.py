@@ -138,17 +138,11 @@ class PloomesClient:
             return []
         body = json_of(response)
         value = body.get("value") if isinstance(body, dict) else None
-        if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
-            if response.request.method == "GET":
-                raise TryLater(
-                    "garbage_answer", f"connection {self.name}: {path} answered with something that is no list of records"
-                )
-            raise UnknownOutcome(
-                "garbage_answer",
-                f"connection {self.name}: {path} answered with no record",
-                settles_after=self.settings.settles_after,
-            )
-        return value
+        if isinstance(value, list) and all(isinstance(row, dict) for row in value):
+            return value
+        if response.request.method == "GET":
+            raise TryLater("garbage_answer", f"connection {self.name}: {path} answered with something that is no list of records")
+        return [value] if isinstance(value, dict) else []
 
     def _refuse(self, response: httpx.Response, path: str) -> None:
         """Every refusal has an owner and a cure. The vendor's text may quote data, so only names of fields are taken from it."""

@@ -24,7 +24,7 @@ from events.model import Deal, DealStatus, Hint, Owner, Person
 
 log = structlog.get_logger(__name__)
 
-_DEAL = "Id,Title,ContactId,StageId,StatusId,OwnerId,FinishDate,LastUpdateDate"
+_DEAL = "Id,Title,ContactId,StageId,StatusId,OwnerId,FinishDate,CreateDate,LastUpdateDate"
 _WON_OR_LOST = (2, 3)
 
 
@@ -69,6 +69,9 @@ class PloomesCrm:
         found = []
         if own.get("Suspended"):
             found.append("the integration user is suspended: activate it in Ploomes")
+        address = httpx.URL(self.settings.url)
+        if address.scheme == "http" and address.host not in ("127.0.0.1", "localhost", "::1"):
+            found.append("the key and all data travel unencrypted: use https in the connection's url")
         stage = self.settings.returned_stage_id
         if not self._client.proven("/Deals@Stages", filter=f"Id eq {stage}"):
             found.append(f"there is no deal stage {stage}: correct returned_stage_id")

@@ -61,7 +61,7 @@ def deal_of(connection: str, row: Row, zone: ZoneInfo) -> Deal:
         status=status,
         mark=finished or "",
         closed_at=instant(finished, zone) if finished else None,
-        changed_at=instant(row["LastUpdateDate"], zone),
+        changed_at=instant(row.get("LastUpdateDate") or row["CreateDate"], zone),
         stage_id=text(row.get("StageId")),
         owner_id=text(row.get("OwnerId")),
         customer_id=text(row.get("ContactId")),
