@@ -61,6 +61,10 @@ def configure(config: Config | None = None, *, level: str = "INFO", stream: Text
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        # uvicorn gives these handlers of their own, which print tracebacks with their messages
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(

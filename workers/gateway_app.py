@@ -1,0 +1,21 @@
+"""The gateway as a process: `uvicorn --factory workers.gateway_app:app`, wired from PONTE_CONFIG."""
+
+from __future__ import annotations
+
+import os
+
+from starlette.applications import Starlette
+
+from adapters.gateway import make_gateway
+from workers import logs
+from workers.app import make_app, ring_with
+from workers.bootstrap import config_from_environment, room
+
+
+def app() -> Starlette:
+    """Every CRM connection with webhooks that feeds a bridge; the others are unknown here."""
+    config = config_from_environment()
+    logs.configure(config, level=os.environ.get("PONTE_LOG_LEVEL", "INFO"))
+    here = room(ring_with(make_app(config)))
+    bridges = {bridge.crm: name for name, bridge in config.bridges.items() if config.connections[bridge.crm].webhooks}
+    return make_gateway({name: here.crm(name) for name in bridges}, here.journal, bridges)
