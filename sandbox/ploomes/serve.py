@@ -86,7 +86,10 @@ def make_app(home: Path, *, minute_seconds: float = 60.0, webhook_url: str = "",
         sender.stop()
         rules.store.close()
 
-    return Starlette(routes=[*admin.routes(twin), *pages(home, rules), Mount("/", Api(rules, keys, faults, limit))], lifespan=life)
+    return Starlette(
+        routes=[*admin.routes(twin), *pages(rules, secret(home, "ploomes-page")), Mount("/", Api(rules, keys, faults, limit))],
+        lifespan=life,
+    )
 
 
 def register(rules: Rules, url: str, key: str) -> None:
