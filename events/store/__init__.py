@@ -1,11 +1,7 @@
 """The journal: every event and how it fares, and what the bridge knows of things on both sides.
 
-journal = Journal(url, ring=ring)
-journal.migrate()
-journal.publish([NewEvent(...)])                    # a source's facts
-claim = journal.claim(event_id, worker, lease=30)   # a worker's right to one of them
-with journal.owned(claim) as tx: ...                # notes on the way, while the claim is ours
-journal.settle(claim, Outcome.applied(), ...)       # the outcome, and what follows from it
+`Journal(url)` is the one door. `publish` takes a source's facts, `claim` gives a worker the right to one of them, `owned` writes
+on the way while the claim is ours, `settle` ends it with an `Outcome` and what follows from it.
 """
 
 from events.store.journal import Journal, LeaseLost

@@ -35,7 +35,8 @@ class Desk:
             new = insert_of(conn, leases).values(name=name, holder=holder, until=until)
             free = or_(leases.c.holder == holder, leases.c.until <= now, leases.c.until > now + LONGEST_LEASE)
             taken = {"holder": new.excluded.holder, "until": new.excluded.until}
-            return bool(conn.execute(new.on_conflict_do_update(index_elements=["name"], set_=taken, where=free)).rowcount == 1)
+            ours = new.on_conflict_do_update(index_elements=["name"], set_=taken, where=free).returning(leases.c.name)
+            return conn.execute(ours).first() is not None
 
     def resign(self, name: str, holder: str) -> None:
         """Give a leadership back before it ends. Not ours: nothing happens."""

@@ -24,7 +24,8 @@ class BindingTaken(Exception):
 
     def __init__(self, bridge: str, kind: str, crm_id: str, erp_id: str) -> None:
         super().__init__(
-            f"{kind} in bridge {bridge}: CRM id {crm_id} or ERP id {erp_id} is bound to another one; compare both, unbind the wrong one"
+            f"{kind} in bridge {bridge}: CRM id {crm_id} or ERP id {erp_id} is bound to another one; "
+            "compare both records and unbind the wrong one"
         )
         self.bridge, self.kind, self.crm_id, self.erp_id = bridge, kind, crm_id, erp_id
 
@@ -49,7 +50,7 @@ class Tx:
         values = {"snapshot": dict(snapshot), "fingerprint": fingerprint}
         row = {"bridge": bridge, "kind": kind, "crm_id": crm_id, "erp_id": erp_id, "bound_at": self.now}
         new = mailbox.insert_of(self.conn, bindings).values(**row, **values).on_conflict_do_nothing()
-        if self.conn.execute(new).rowcount == 1:
+        if self.conn.execute(new.returning(bindings.c.crm_id)).first():
             return
         here = (bindings.c.bridge == bridge, bindings.c.kind == kind)
         either = self.conn.execute(
@@ -67,7 +68,8 @@ class Tx:
         """Open the intent to create (target, kind, key), or return the one that is there, open or done, untouched."""
         row = {"bridge": bridge, "target": target, "kind": kind, "key": key, "event_id": event_id}
         new = mailbox.insert_of(self.conn, intents).values(**row, state="open", facts=dict(facts), opened_at=self.now)
-        created = self.conn.execute(new.on_conflict_do_nothing(index_elements=["target", "kind", "key"])).rowcount == 1
+        new = new.on_conflict_do_nothing(index_elements=["target", "kind", "key"]).returning(intents.c.id)
+        created = self.conn.execute(new).first() is not None
         where = (intents.c.target == target, intents.c.kind == kind, intents.c.key == key)
         return Intent(**self.conn.execute(select(intents).where(*where)).mappings().one(), created=created)
 
