@@ -75,10 +75,10 @@ class PloomesCrm:
         stage = self.settings.returned_stage_id
         if not self._client.proven("/Deals@Stages", filter=f"Id eq {stage}"):
             found.append(f"there is no deal stage {stage}: correct returned_stage_id")
-        types = self._status.types()
-        for word in STATUS_WORDS:
-            key = getattr(self.settings.fields, word)
-            if key and key not in types:
+        mapped = {word: key for word in STATUS_WORDS if (key := getattr(self.settings.fields, word))}
+        types = self._status.types() if mapped else {}
+        for word, key in mapped.items():
+            if key not in types:
                 found.append(f"fields.{word}: the deal has no custom field {key}: create it in Ploomes, or correct the key")
         found += webhooks.problems(self._client, f"/webhooks/{self.name}")
         identity = f"user {own.get('Id', '?')} of account {own.get('AccountId', '?')}"
