@@ -7,11 +7,14 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,8 @@ import httpx
 
 from adapters.erp.tryton import TrytonErp, TrytonSettings
 from adapters.erp.tryton.client import Tryton
+from adapters.erp.tryton.refusals import Refused
+from events.model import Address, Customer, Order, OrderLine
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -103,8 +108,6 @@ class Finance:
         return list(row[field])
 
     def _click(self, method: str, record_id: str) -> None:
-        from adapters.erp.tryton.refusals import Refused
-
         for _ in range(3):
             try:
                 self.tryton.call(method, [int(record_id)])
@@ -152,3 +155,84 @@ def _wait(process: subprocess.Popen[bytes], port: int, home: Path) -> None:
         else:
             return
     raise RuntimeError("the ERP did not start in time")
+
+
+class Wire:
+    """A proxy between the adapter and the ERP that counts calls, and loses the answers of those that it is told to."""
+
+    def __init__(self, upstream: str) -> None:
+        self.methods: list[str] = []
+        self.statuses: list[int] = []
+        self.lose: set[str] = set()
+        self.before: dict[str, Callable[[], None]] = {}
+        """Run once, before the next call of this method is passed on: what somebody else does in the meantime."""
+        wire, client = self, httpx.Client(base_url=upstream, timeout=60)
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                method = json.loads(body)["method"].removeprefix("model.")
+                wire.methods.append(method)
+                meanwhile = wire.before.pop(method, None)
+                if meanwhile is not None:
+                    meanwhile()
+                headers = {name: self.headers[name] for name in ("Content-Type", "Authorization") if name in self.headers}
+                answer = client.post(self.path, content=body, headers=headers)
+                wire.statuses.append(answer.status_code)
+                if method in wire.lose:
+                    wire.lose.discard(method)
+                    self.close_connection = True
+                    self.connection.shutdown(socket.SHUT_RDWR)
+                    return
+                self.send_response(answer.status_code)
+                self.send_header("Content-Type", answer.headers.get("Content-Type", "application/json"))
+                self.send_header("Content-Length", str(len(answer.content)))
+                self.end_headers()
+                self.wfile.write(answer.content)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+# --- documents
+
+
+def buyer(who: Mapping[str, Any], **changes: Any) -> Customer:
+    """A customer of the cast as a CRM tells of it."""
+    place = {name: who[name] for name in ("street", "number", "complement", "district", "city", "state", "postal_code")}
+    values = {
+        "connection": "crm",
+        "id": "c1",
+        "name": who["name"],
+        "tax_id": who["tax_id"],
+        "email": who["email"],
+        "phone": who["phone"],
+    }
+    return Customer(**{**values, "address": Address(**place), **changes})
+
+
+def document(who: Mapping[str, Any], *lines: tuple[str, str, str], **changes: Any) -> Order:
+    """An order of (product code, quantity, net unit price) lines."""
+    values: dict[str, Any] = {
+        "connection": "crm",
+        "id": "812",
+        "deal_id": "501",
+        "customer": buyer(who),
+        "payment_term": "30 dias",
+        "lines": tuple(
+            OrderLine(product_code=code, quantity=Decimal(quantity), unit="UN", unit_price=Decimal(price))
+            for code, quantity, price in lines
+        ),
+    }
+    return Order(**{**values, **changes})
