@@ -1,0 +1,139 @@
+"""The command line: `ponte`. Each command imports what it needs when it is called, so that `--help` is instant.
+
+Exit codes: 0 fine, 1 found something wrong, 2 usage or configuration.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="ponte",
+    help="The bridge between a CRM and an ERP: run it, see that it is well, and find out where an order is.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ConfigPath = Annotated[
+    Path | None,
+    typer.Option("--config", envvar="PONTE_CONFIG", help="Your ponte.toml. Without it: the sandbox's, if there is one."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="For machines: one JSON document on stdout.")]
+
+
+@app.command()
+def run(
+    config: ConfigPath = None,
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="Run against the sandbox: a CRM's twin and a real ERP.")] = False,
+) -> None:
+    """Run the whole fleet, and restart what dies, until Ctrl-C."""
+    from workers.commands import run as command
+
+    raise typer.Exit(command.run(config, sandbox=sandbox))
+
+
+@app.command()
+def demo() -> None:
+    """Run the fleet against the sandbox, play the cases, check both systems, and report."""
+    from sandbox.demo import main as play
+
+    raise typer.Exit(play())
+
+
+@app.command()
+def doctor(
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Migrate the journal and register missing webhooks.")] = False,
+) -> None:
+    """Check the ground, both ends and the fleet. Exit 1 when anything is unsafe or broken; each finding names its cure."""
+    from workers.commands import doctor as command
+
+    raise typer.Exit(command.run(config, as_json=as_json, fix=fix))
+
+
+@app.command()
+def explain(
+    reference: Annotated[
+        str, typer.Argument(help="A deal's id, an ERP order's id or number, or an event's id; `deal:5`, `order:5`.")
+    ],
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not ask the CRM and the ERP how they stand now.")] = False,
+) -> None:
+    """The whole story of an order across both systems: what happened, who must act, and what happens next."""
+    from workers.commands import explain as command
+
+    raise typer.Exit(command.run(config, reference, as_json=as_json, live=not offline))
+
+
+@app.command()
+def errors(config: ConfigPath = None, as_json: AsJson = False) -> None:
+    """What is stuck, by who must act and why. Exit 1 when a person must act."""
+    from workers.commands import errors as command
+
+    raise typer.Exit(command.run(config, as_json=as_json))
+
+
+@app.command()
+def retry(
+    events: Annotated[list[str] | None, typer.Argument(help="Event ids, or their first eight characters.")] = None,
+    config: ConfigPath = None,
+    cause: Annotated[str, typer.Option("--cause", help="All with this cause or code; `connection:NAME` also lifts its halt.")] = "",
+    everything: Annotated[bool, typer.Option("--all", help="Everything that is stuck.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be tried again; change nothing.")] = False,
+) -> None:
+    """Try again, now, what is stuck."""
+    from workers.commands import retry as command
+
+    raise typer.Exit(command.run(config, events or [], cause=cause, everything=everything, dry_run=dry_run))
+
+
+@app.command()
+def adopt(
+    deal: Annotated[str, typer.Argument(help="The deal's id in the CRM.")],
+    order: Annotated[str, typer.Argument(help="The ERP order's id to take over, or `none`: create a new one.")],
+    config: ConfigPath = None,
+    bridge: Annotated[str, typer.Option("--bridge", help="Needed only when there are several.")] = "",
+) -> None:
+    """Answer the question whether an order typed by hand in the ERP is this deal's."""
+    from workers.commands import adopt as command
+
+    raise typer.Exit(command.run(config, deal, order, bridge=bridge))
+
+
+@app.command()
+def migrate(config: ConfigPath = None) -> None:
+    """Bring the journal to the newest shape. Safe twice, and from several processes at once."""
+    from workers.commands import migrate as command
+
+    raise typer.Exit(command.run(config))
+
+
+@app.command()
+def version() -> None:
+    """Ponte's version."""
+    from importlib.metadata import version as installed
+
+    typer.echo(installed("ponte"))
+
+
+def main() -> None:
+    """The console script. A wrong configuration gives its problems and exit code 2, never a traceback."""
+    from workers.config import ConfigError
+
+    try:
+        app()
+    except ConfigError as error:
+        typer.echo(f"{error.path}:", err=True)
+        for problem in error.problems:
+            typer.echo(f"  {problem}", err=True)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()

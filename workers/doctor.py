@@ -1,0 +1,314 @@
+"""Is the ground safe, are both ends there, does the fleet work? Each finding names its cause, its cure and its owner.
+
+A check that cannot be made is a finding too; no check stops the others. Nothing is changed unless `fix` is asked for.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+from sqlalchemy import text
+
+from adapters.errors import PonteError
+from adapters.ports import CrmDesk, Erp, Health
+from events.catalogue import Lane
+from events.model import Owner
+from events.store import Journal
+from workers.bootstrap import Room, adapter, open_journal
+from workers.broker import broker_findings
+from workers.config import Config, ConfigError, Connection
+from workers.fleet_status import read_status
+
+SKEW_SECONDS = 5.0
+CELERY_PATIENCE = 2.0
+GROWING = 100
+"""Messages in a queue that nobody consumes before it is a finding by itself."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    name: str
+    ok: bool
+    sentence: str
+    cure: str = ""
+    owner: str = Owner.OPERATOR
+
+
+Check = Callable[[Room, bool], Iterator[Finding]]
+
+
+def examine(config: Config, *, fix: bool = False) -> Iterator[Finding]:
+    """Every check, one after the other, as it is made."""
+    missing = list(secrets(config))
+    yield from missing
+    if any(each.name in ("journal secret", "broker secret") and not each.ok for each in missing):
+        return
+    room = Room(config, open_journal(config))
+    for check in (ground, broker, journal, ends, fleet, backlog):
+        try:
+            yield from check(room, fix)
+        except Exception as error:  # a check that fails is a finding, not the end of the examination
+            yield Finding(check.__name__, False, f"this check failed with {type(error).__name__}", "see the other findings first")
+
+
+# --- before anything is touched
+
+
+def secrets(config: Config) -> Iterator[Finding]:
+    """Every secret that the configuration refers to is there, and every adapter understands its settings."""
+    yield _secret("journal secret", lambda: config.journal_url)
+    if not config.embedded_broker:
+        yield _secret("broker secret", lambda: config.broker_url)
+    for name, connection in config.connections.items():
+        yield _settings(config, name, connection)
+    for name, bridge in config.bridges.items():
+        for reference in (*bridge.notices.channels, *bridge.notices.finance_channels):
+            finding = _secret(f"bridge {name} channel", lambda reference=reference: config.secret(reference))  # type: ignore[misc]
+            if not finding.ok:
+                yield finding
+
+
+def _secret(name: str, read: Callable[[], str]) -> Finding:
+    try:
+        read()
+    except ConfigError as error:
+        return Finding(name, False, error.problems[0], "put the secret where the reference says", Owner.INTEGRATOR)
+    return Finding(name, True, "the secret is there")
+
+
+def _settings(config: Config, name: str, connection: Connection) -> Finding:
+    try:
+        _, settings = adapter(connection.role, connection.adapter)
+        built = settings(**config.resolve(connection.settings))
+    except ConfigError as error:
+        return Finding(f"{name} settings", False, error.problems[0], f"correct [connections.{name}]", Owner.INTEGRATOR)
+    except ValidationError as error:
+        keys = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_input=False))
+        return Finding(f"{name} settings", False, keys, f"correct [connections.{name}.settings]", Owner.INTEGRATOR)
+    deadline: float = getattr(built, "total_deadline", None) or getattr(built, "deadline", 0.0)
+    if deadline >= config.ponte.lease_seconds:
+        return Finding(
+            f"{name} settings",
+            False,
+            f"a call may take {deadline:g} s, which is not below the lease of {config.ponte.lease_seconds:g} s",
+            "raise lease_seconds in [ponte], or lower the connection's deadline",
+            Owner.INTEGRATOR,
+        )
+    return Finding(f"{name} settings", True, "understood, secrets are there")
+
+
+# --- the ground
+
+
+def ground(room: Room, _fix: bool) -> Iterator[Finding]:
+    config = room.config
+    on_sqlite = config.journal_url.startswith("sqlite")
+    if on_sqlite and not config.is_loopback():
+        yield Finding(
+            "journal ground",
+            False,
+            "the journal is a SQLite file, but the broker is on another host: workers there would need the same file",
+            "use PostgreSQL: `journal` in [ponte]",
+            Owner.INTEGRATOR,
+        )
+    else:
+        yield Finding("journal ground", True, "SQLite, on this host only" if on_sqlite else "PostgreSQL")
+    for name, bridge in config.bridges.items():
+        crm = config.connections[bridge.crm]
+        for end, connection in ((bridge.crm, crm), (bridge.erp, config.connections[bridge.erp])):
+            if not connection.poll and not (connection.role == "crm" and connection.webhooks):
+                yield Finding(
+                    f"{end} eyes",
+                    False,
+                    "neither polls nor webhooks: nothing that happens there is seen",
+                    f"set poll in [connections.{end}]",
+                    Owner.INTEGRATOR,
+                )
+        if not bridge.notices.finance_channels:
+            yield Finding(
+                f"bridge {name} finance",
+                True,
+                "no finance_channels: a silent finance is not reminded; the salesperson is told later",
+            )
+
+
+def broker(room: Room, _fix: bool) -> Iterator[Finding]:
+    home = room.config.ponte
+    found = broker_findings(room.config.broker_url, visibility_timeout=home.visibility_timeout, lease=home.lease_seconds)
+    for each in found:
+        sentence, _, cure = each.partition(": ")
+        yield Finding("broker", False, sentence, cure)
+    if not found:
+        yield Finding("broker", True, "reachable, append-only, evicts nothing")
+
+
+def journal(room: Room, fix: bool) -> Iterator[Finding]:
+    book = room.journal
+    if fix:
+        book.migrate()
+    if not book.ready():
+        yield Finding(
+            "journal", False, "the journal is not there yet, or has an older shape", "`ponte migrate`, or `ponte doctor --fix`"
+        )
+        return
+    if room.config.journal_url.startswith("sqlite"):
+        with book.db.reading() as conn:
+            verdict = str(conn.execute(text("PRAGMA quick_check(1)")).scalar())
+        if verdict != "ok":
+            yield Finding(
+                "journal",
+                False,
+                "the journal's file is damaged",
+                "stop ponte, restore the file from its backup, `ponte doctor` again",
+            )
+            return
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(book.counts().items())) or "empty"
+    yield Finding("journal", True, f"reachable, newest shape, whole; {counts}")
+
+
+# --- the ends
+
+
+def ends(room: Room, fix: bool) -> Iterator[Finding]:
+    halts = {halt.connection: halt for halt in room.journal.halts()} if room.journal.ready() else {}
+    for name, connection in room.config.connections.items():
+        if halt := halts.get(name):
+            yield Finding(
+                name,
+                False,
+                f"halted ({halt.code}): {halt.sentence}",
+                f"put the cause right, then `ponte retry --cause connection:{name}`",
+                Owner.INTEGRATOR,
+            )
+            continue
+        try:
+            end: CrmDesk | Erp = room.crm(name) if connection.role == "crm" else room.erp(name)
+            if fix and connection.role == "crm" and connection.webhooks:
+                yield from _register(room, name)
+            yield from _health(name, end.health())
+        except PonteError as error:
+            yield Finding(
+                name, False, f"{error.code}: {error.sentence}", error.fix or "see the connection's settings", str(error.owner)
+            )
+        except ConfigError as error:
+            yield Finding(name, False, error.problems[0], f"correct [connections.{name}]", Owner.INTEGRATOR)
+        except ValidationError:
+            continue  # told by `secrets`
+        else:
+            yield from _capabilities(name, connection, end)
+
+
+def _health(name: str, health: Health) -> Iterator[Finding]:
+    for problem in health.problems:
+        yield Finding(name, False, problem, owner=Owner.INTEGRATOR)  # the cure stands in the sentence
+    if not health.reachable:
+        if not health.problems:
+            yield Finding(name, False, "cannot be reached", "see its URL, and that it runs", Owner.INTEGRATOR)
+        return
+    if health.server_time is not None:
+        skew = abs((dt.datetime.now(dt.UTC) - health.server_time).total_seconds())
+        if skew > SKEW_SECONDS:
+            yield Finding(
+                f"{name} clock",
+                False,
+                f"its clock and ours differ by {skew:.0f} s: changes may be overlooked",
+                "set both clocks by NTP",
+            )
+    if not health.problems:
+        yield Finding(name, True, f"reachable as {health.identity or 'our user'}")
+
+
+def _register(room: Room, name: str) -> Iterator[Finding]:
+    base = room.config.ponte.gateway_url or f"http://127.0.0.1:{room.config.ponte.gateway_port}"
+    changed = room.crm(name).ensure_webhooks(f"{base.rstrip('/')}/webhooks/{name}")
+    yield Finding(f"{name} webhooks", True, f"registered: {', '.join(changed)}" if changed else "all registered")
+
+
+def _capabilities(name: str, connection: Connection, end: CrmDesk | Erp) -> Iterator[Finding]:
+    declared = end.capabilities
+    if connection.role == "crm" and connection.webhooks and not getattr(declared, "webhooks", True):
+        yield Finding(
+            f"{name} capabilities",
+            False,
+            "webhooks are asked for, but this CRM has none",
+            f"webhooks = false in [connections.{name}]",
+            Owner.INTEGRATOR,
+        )
+    if connection.role == "erp" and not getattr(declared, "unique_order_key", True):
+        yield Finding(
+            f"{name} capabilities",
+            True,
+            "this ERP does not itself refuse a second order with our key: ponte looks, counts again and reports",
+        )
+    if connection.poll and connection.poll_seconds > 24 * 3600:
+        yield Finding(f"{name} poll", False, "polls less than once a day", "lower poll_seconds", Owner.INTEGRATOR)
+
+
+# --- the fleet
+
+
+def fleet(room: Room, _fix: bool) -> Iterator[Finding]:
+    """The parts on this host, and whether every queue has somebody who serves it."""
+    status = read_status(room.config.home)
+    if not status.parts and room.config.embedded_broker:
+        yield Finding("fleet", False, "the fleet does not run here", "`ponte run`")
+        return
+    for name, part in status.parts.items():
+        if not part.alive():
+            ended = f", last exit {part.last_exit}" if part.last_exit is not None else ""
+            yield Finding(
+                f"part {name}",
+                False,
+                f"does not run ({part.state}{ended})",
+                f"see {name}.log in the home's log folder; `ponte run` starts it",
+            )
+        elif part.restarts > 3:
+            yield Finding(f"part {name}", False, f"was restarted {part.restarts} times", f"see {name}.log in the home's log folder")
+    if status.parts and all(part.alive() for part in status.parts.values()):
+        yield Finding("fleet", True, f"{len(status.parts)} parts run")
+    yield from _queues(room.config)
+
+
+def _queues(config: Config) -> Iterator[Finding]:
+    import redis
+
+    from workers.app import make_app
+
+    try:
+        with redis.Redis.from_url(config.broker_url, socket_timeout=3, socket_connect_timeout=3) as client:
+            lengths = {str(lane): int(client.llen(str(lane))) for lane in Lane}
+    except redis.RedisError:
+        return  # told by `broker`
+    with make_app(config) as app:
+        active = app.control.inspect(timeout=CELERY_PATIENCE).active_queues() or {}
+    served = {queue["name"] for queues in active.values() for queue in queues}
+    for lane, length in lengths.items():
+        if lane not in served:
+            yield Finding(
+                f"queue {lane}", False, f"nobody serves it; {length} messages wait", f"start a worker of lane {lane}: `ponte run`"
+            )
+        elif length > GROWING:
+            yield Finding(
+                f"queue {lane}", False, f"{length} messages wait: its workers do not keep up", "more workers or threads in [ponte]"
+            )
+    if set(lengths) <= served and max(lengths.values()) <= GROWING:
+        yield Finding("queues", True, "every lane is served, none is long")
+
+
+def backlog(room: Room, _fix: bool) -> Iterator[Finding]:
+    """Is what is due being done?"""
+    book: Journal = room.journal
+    if not book.ready():
+        return
+    now, oldest = book.clock(), book.next_due_at()
+    patience = room.config.ponte.lease_seconds + 5 * room.config.ponte.sweep_seconds
+    late = (now - oldest).total_seconds() if oldest else 0.0
+    if late > patience:
+        yield Finding(
+            "backlog", False, f"an event has been due for {late:.0f} s", "see that the control and order workers run; `ponte run`"
+        )
+    else:
+        yield Finding("backlog", True, "nothing is overdue")
