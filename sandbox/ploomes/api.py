@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 import structlog
 from starlette.concurrency import run_in_threadpool
@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sandbox.ploomes.faults import Fault, Faults, Limit
-from sandbox.ploomes.odata import View, parse_query
+from sandbox.ploomes.odata import MAX_TOP, View, parse_query
 from sandbox.ploomes.query import run, shape
 from sandbox.ploomes.records import ACCOUNT_ID, Actor
 from sandbox.ploomes.rules import Rules
@@ -135,7 +135,10 @@ class Api:
         try:
             payload = self.dispatch(actor, request.method, request.url.path, query, body, view)
             name = request.url.path.strip("/").split("(")[0]
-            context = {"@odata.context": f"https://{request.url.netloc}/$metadata#{name}"}
+            here = f"{request.url.scheme}://{request.url.netloc}"
+            context = {"@odata.context": f"{here}/$metadata#{name}"}
+            if "@odata.nextLink" in payload:
+                payload["@odata.nextLink"] = here + payload["@odata.nextLink"]
             return Response(dumps(context | payload), media_type="application/json; odata.metadata=minimal")
         except ApiError as error:
             return _answer(error)
@@ -156,7 +159,7 @@ class Api:
         if name not in ENTITIES or name in HIDDEN:
             raise ApiError(404, f"No resource was found at '{path}'.")
         if action:
-            return self._action(actor, method, name, number, action, query, body)
+            return self._action(actor, method, name, number, action, query, body, view)
         if method == "GET" and number is None:
             return self._list(name, query, view)
         entity = ENTITIES[name]
@@ -168,8 +171,9 @@ class Api:
             self.rules.delete(actor, name, number or 0)
             return {"value": []}
         given = _json(body)
-        row = self.rules.create(actor, name, given) if method == "POST" else self.rules.update(actor, name, number or 0, given)
-        return {"value": [shape(wanted, row, self.rules.store.tables)]}
+        with self.rules.store.lock:
+            row = self.rules.create(actor, name, given) if method == "POST" else self.rules.update(actor, name, number or 0, given)
+            return {"value": [shape(wanted, row, self.rules.store.tables)]}
 
     def _self(self, actor: Actor, method: str, query: Mapping[str, str]) -> Row:
         """Verified: `GET /Self` is the key's user, with its account."""
@@ -180,29 +184,34 @@ class Api:
 
     def _list(self, name: str, query: Mapping[str, str], view: View | None) -> Row:
         wanted = parse_query(ENTITIES[name], query)
-        with self.rules.store.lock:
-            tables = view or self.rules.store.tables
-            rows = list(tables[name].values())
-            owner, _, part = name.partition("@")
-            if part in ("Products", "Sections") and owner in ("Quotes", "Orders"):
-                sections = [section for row in tables[owner].values() for section in row["Sections"]]
-                rows = sections if part == "Sections" else [line for section in sections for line in section["Products"]]
-        present = tables if view else self.rules.store.snapshot()
-        page, count = run(wanted, rows, present)
+        tables = view or self.rules.store.snapshot()
+        rows = list(tables[name].values())
+        owner, _, part = name.partition("@")
+        if part in ("Products", "Sections") and owner in ("Quotes", "Orders"):
+            sections = [section for row in tables[owner].values() for section in row["Sections"]]
+            rows = sections if part == "Sections" else [line for section in sections for line in section["Products"]]
+        page, count = run(wanted, rows, tables)
         answer: Row = {"@odata.count": count} if wanted.count else {}
         answer["value"] = page
-        if wanted.skip + len(page) < count and len(page) == 300:
-            options = "&".join(f"{key}={value}" for key, value in query.items() if key != "$skip")
-            answer["@odata.nextLink"] = f"/{name}?{options}&$skip={wanted.skip + len(page)}"
+        if len(page) == MAX_TOP and wanted.skip + len(page) < count:
+            following = {**query, "$skip": str(wanted.skip + len(page))}
+            answer["@odata.nextLink"] = f"/{name}?" + urlencode(following, safe="$(),'@")
         return answer
 
     def _action(
-        self, actor: Actor, method: str, name: str, number: int | None, action: str, query: Mapping[str, str], body: bytes
+        self,
+        actor: Actor,
+        method: str,
+        name: str,
+        number: int | None,
+        action: str,
+        query: Mapping[str, str],
+        body: bytes,
+        view: View | None,
     ) -> Row:
         if (name, action) == ("Deals", "GetDeletedDeals") and method == "GET":
-            view = self.rules.store.snapshot()
-            wanted = parse_query(ENTITIES["Deals"], query)
-            return {"value": run(wanted, view["DeletedDeals"].values(), view)[0]}
+            tables = view or self.rules.store.snapshot()
+            return {"value": run(parse_query(ENTITIES["Deals"], query), tables["DeletedDeals"].values(), tables)[0]}
         if (name, action) == ("Contacts", "IsDuplicate") and method == "POST":
             return {"value": [self.rules.is_duplicate(actor, 0, _json(body))]}
         act = self.actions.get((name, action))
@@ -213,7 +222,7 @@ class Api:
         wanted = parse_query(ENTITIES[name], query)
         with self.rules.store.lock:
             row = act(actor, number, _json(body) if body else {})
-        return {"value": [shape(wanted, row, self.rules.store.tables)]}
+            return {"value": [shape(wanted, row, self.rules.store.tables)]}
 
 
 _PATH_NUMBER = re.compile(r"\(\d+\)")

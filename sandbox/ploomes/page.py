@@ -44,7 +44,7 @@ class Page:
 
     def seller(self, request: Request) -> Row:
         """Who plays: the one chosen at the top, else the first salesperson."""
-        people = views.sellers(self.rules.store.tables)
+        people = views.sellers(self.rules.store.snapshot())
         chosen = request.cookies.get(COOKIE, "")
         return next((row for row in people if str(row["Id"]) == chosen), people[0])
 
@@ -107,7 +107,7 @@ class Page:
 
     def _typed_rows(self, typed: forms.Typed) -> list[Row]:
         names = ("id", "product", "quantity", "price", "discount")
-        products = {number: (code, name) for number, code, name, _ in views.choices(self.rules.store.tables)["products"]}
+        products = {number: (code, name) for number, code, name, _ in views.choices(self.rules.store.snapshot())["products"]}
         rows = [dict(zip(names, row, strict=True)) for row in zip(*(typed.get(f"line_{name}", []) for name in names), strict=True)]
         return [
             row | {"total": ""} | dict(zip(("code", "name"), products.get(row["product"], ("", "")), strict=True)) for row in rows

@@ -67,7 +67,7 @@ class Sender:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            self._wake.wait(0.1)
+            self._wake.wait(0.2)
             self._wake.clear()
             try:
                 self._admit()
@@ -78,12 +78,13 @@ class Sender:
 
     def _admit(self) -> None:
         """Put the mischief on what was queued since: due 0 means not yet looked at."""
+        mischief, fresh = self.mischief, "select * from outbox where state = 'pending' and due = 0 order by id"
+        if not self.store.execute(fresh + " limit 1"):
+            return
         with self.store.transaction():
-            for row in self.store.execute("select * from outbox where state = 'pending' and due = 0 order by id"):
-                mischief = self.mischief
-                lost = mischief.off or mischief.drop_next > 0
-                if lost:
-                    mischief.drop_next = max(0, mischief.drop_next - 1) if not mischief.off else mischief.drop_next
+            for row in self.store.execute(fresh):
+                if mischief.off or mischief.drop_next > 0:
+                    mischief.drop_next = max(0, mischief.drop_next - (not mischief.off))
                     self.store.execute("update outbox set state = 'dropped' where id = ?", (row["id"],))
                     continue
                 self.store.execute("update outbox set due = ? where id = ?", (self._due(), row["id"]))
