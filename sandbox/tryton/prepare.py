@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from filelock import FileLock
@@ -75,6 +76,9 @@ def prepare(*, without_module: bool = False) -> Path:
         if (target / "erp.json").exists():
             return target
         print(f"the ERP's database is being built, once ({variant}; about a minute)", flush=True)
+        for left in CACHE.glob("tryton-building-*"):  # by a build that was killed
+            if time.time() - left.stat().st_mtime > 3600:
+                shutil.rmtree(left, ignore_errors=True)
         scratch = Path(tempfile.mkdtemp(prefix="tryton-building-", dir=CACHE))
         try:
             command = [str(python), str(HERE / "build.py"), "--dir", str(scratch)]

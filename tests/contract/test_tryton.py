@@ -461,5 +461,8 @@ def test_a_blocked_customer_a_wrong_tax_id_and_an_empty_document_are_named(tryto
     empty: Order = document(cast.DORMENTE).model_copy(update={"customer": wrong})
     assert sorted(each.code for each in erp.missing(empty, tryton.customer("CLI-0004"))) == ["customer_blocked", "document_empty"]
     assert sorted(each.code for each in erp.missing(empty, None)) == ["customer_tax_id_invalid", "document_empty"]
+    by_weight = document(cast.AURORA, *SMALL)
+    by_weight = by_weight.model_copy(update={"lines": (by_weight.lines[0].model_copy(update={"unit": "KG"}),)})
+    assert [each.code for each in erp.missing(by_weight, None)] == ["unit_unknown"], "it is counted in pieces there"
     good = document(cast.AURORA, *SMALL)
     assert erp.missing(good, tryton.customer("CLI-0001")) == []

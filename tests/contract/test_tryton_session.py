@@ -91,6 +91,17 @@ def test_a_healthy_connection_says_who_it_is(tryton: TrytonSandbox) -> None:
     assert "8.2" in health.identity
 
 
+def test_an_approval_that_would_outlive_a_correction_is_a_problem(tryton: TrytonSandbox) -> None:
+    admin = tryton.erp("admin", user="admin", password=tryton.facts["passwords"]["admin"]).tryton
+    (confirm,) = admin.search_read("ir.model.button", [("model", "=", "sale.sale"), ("name", "=", "confirm")], ["reset_by"])
+    admin.call("ir.model.button.write", [confirm["id"]], {"reset_by": [("remove", confirm["reset_by"])]})
+    try:
+        (problem,) = tryton.erp().health().problems
+        assert "stays valid" in problem
+    finally:
+        admin.call("ir.model.button.write", [confirm["id"]], {"reset_by": [("add", confirm["reset_by"])]})
+
+
 def test_passwords_are_not_shown(tryton: TrytonSandbox) -> None:
     settings = tryton.settings()
     assert settings.password not in repr(settings)

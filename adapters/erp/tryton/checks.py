@@ -26,13 +26,14 @@ class Product:
     code: str
     salable: bool
     unit_id: int
+    unit_category: int
     accounting: int
 
 
 def products(tryton: Tryton, codes: Sequence[str]) -> dict[str, Product]:
     """By code. A code that only archived products bear gives one that is not salable."""
     found: dict[str, Product] = {}
-    fields = ["code", "active", "salable", "template.active", "sale_uom", "account_category"]
+    fields = ["code", "active", "salable", "template.active", "sale_uom.category", "sale_uom", "account_category"]
     wanted = sorted(set(codes) - {""})
     for row in tryton.search_read("product.product", [("code", "in", wanted)], fields, active_test=False) if wanted else []:
         active = bool(row["active"] and row["template."]["active"])
@@ -40,22 +41,22 @@ def products(tryton: Tryton, codes: Sequence[str]) -> dict[str, Product]:
             continue
         salable = bool(active and row["salable"])
         found[row["code"]] = Product(
-            row["id"], row["code"], salable, row["sale_uom"] or 0, row["account_category"] or 0
+            id=row["id"],
+            code=row["code"],
+            salable=salable,
+            unit_id=row["sale_uom"] or 0,
+            unit_category=(row["sale_uom."] or {}).get("category") or 0,
+            accounting=row["account_category"] or 0,
         )
     return found
 
 
-def unit(tryton: Tryton, word: str) -> int | None:
-    """Id of the ERP's unit for the CRM's word; None for a word that it does not know."""
-    name = tryton.settings.units.get(word.upper(), word)
+def unit_of(tryton: Tryton, line: OrderLine, product: Product | None) -> int | None:
+    """Id of the unit that the line names; None for one that the ERP does not know, or in which this product is not counted."""
+    name = tryton.settings.units.get(line.unit.upper(), line.unit)
     domain = ["OR", ("symbol", "=", name), ("name", "=", name)]
-
-    def find() -> int | None:
-        rows = tryton.search_read("product.uom", domain, ["id"], limit=1)
-        return rows[0]["id"] if rows else None
-
-    found: int | None = tryton.keep(f"unit {name}", find)
-    return found
+    units: list[Row] = tryton.keep(f"unit {name}", lambda: tryton.search_read("product.uom", domain, ["category"])) if name else []
+    return next((each["id"] for each in units if product is None or each["category"] == product.unit_category), None)
 
 
 def payment_term(tryton: Tryton, name: str) -> int | None:
@@ -95,7 +96,7 @@ def prices(tryton: Tryton, order: Order, party: int | None) -> dict[str, Decimal
     asked: dict[tuple[Decimal, int], set[int]] = {}
     for line in order.lines:
         if (product := known.get(line.product_code)) is not None:
-            unit_id = (unit(tryton, line.unit) if line.unit else None) or product.unit_id
+            unit_id = unit_of(tryton, line, product) or product.unit_id
             asked.setdefault((line.quantity, unit_id), set()).add(product.id)
     found: dict[str, Decimal] = {}
     for (quantity, unit_id), ids in asked.items():
@@ -185,5 +186,5 @@ def _line(tryton: Tryton, line: OrderLine, product: Product | None, field: str) 
             found=str(line.quantity),
             details=details,
         )
-    if line.unit and unit(tryton, line.unit) is None:
+    if line.unit and unit_of(tryton, line, product) is None:
         yield Reason(kind=ReasonKind.PRODUCT, code="unit_unknown", field=f"{field}.unit", found=line.unit, details=details)

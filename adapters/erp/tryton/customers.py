@@ -18,7 +18,7 @@ _FIELDS = [
     *("identifiers.type", "identifiers.code", "contact_mechanisms.type", "contact_mechanisms.value"),
     *("addresses.street_name", "addresses.building_number", "addresses.unit_number", "addresses.building_name"),
     *("addresses.street_unstructured", "addresses.city", "addresses.postal_code", "addresses._timestamp"),
-    *("addresses.subdivision.code", "addresses.country.code"),
+    *("addresses.subdivision", "addresses.subdivision.code", "addresses.country", "addresses.country.code"),
 ]
 CARRIED = ("name", "tax_id", "state_registration", "address", "email", "phone")
 
@@ -97,9 +97,11 @@ def amend(tryton: Tryton, customer_id: str, wanted: Customer, fields: Sequence[s
             values.setdefault("contact_mechanisms", []).extend(
                 _replace(row["contact_mechanisms."], {"type": kind, "value": value}, lambda each, kind=kind: each["type"] == kind)
             )
-    if "address" in fields and wanted.address != now.address:
+    if "address" in fields and wanted.address != Address():
         changed = address_values(tryton, wanted.address)
-        if row["addresses."]:
+        if row["addresses."] and same_place(row["addresses."][0], changed):
+            pass
+        elif row["addresses."]:
             first = row["addresses."][0]
             values["addresses"] = [("write", [first["id"]], changed)]
             stamps[f"party.address,{first['id']}"] = first["_timestamp"]
@@ -156,6 +158,11 @@ def address_values(tryton: Tryton, address: Address) -> dict[str, Any]:
         "country": country,
         "subdivision": subdivision,
     }
+
+
+def same_place(row: Row, values: dict[str, Any]) -> bool:
+    """The address record already holds exactly these values."""
+    return all((row[name] or None) == value for name, value in values.items())
 
 
 def _id(tryton: Tryton, model: str, code: str) -> int | None:

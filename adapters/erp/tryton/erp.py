@@ -8,8 +8,9 @@ from decimal import Decimal
 
 from adapters.erp.tryton import checks, customers, orders, readings
 from adapters.erp.tryton.client import Tryton
+from adapters.erp.tryton.gaps import gaps
 from adapters.erp.tryton.settings import TrytonSettings
-from adapters.errors import Misconfigured, NotFound, PonteError
+from adapters.errors import PonteError
 from adapters.http import Takes
 from adapters.ports import ErpCapabilities, Health
 from events.model import Customer, ErpOrder, Order, Reason
@@ -45,41 +46,26 @@ class TrytonErp:
 
     def health(self) -> Health:
         """Logs in and looks at what a bridge leans on. Raises nothing: what is wrong is a problem with its cure."""
-        tryton, problems = self.tryton, []
+        tryton, identity = self.tryton, ""
+        problems: list[str] = []
         try:
-            user_id = tryton.login()
+            identity = f"{tryton.settings.user} (id {tryton.login()}) in {tryton.settings.database}"
             modules = tryton.search_read("ir.module", [("name", "=", "sale")], ["version"])
+            version = modules[0]["version"] if modules else "without sales"
+            identity += f", Tryton {version}"
             readings.control(tryton)
-            version = modules[0]["version"] if modules else ""
             if not version.startswith("8.2"):
                 problems.append(f"Tryton {version} is not 8.2, with which this adapter is tested; test it before relying on it")
             if not tryton.has_module:
                 problems.append("the module ponte_link is not active: two orders of one deal are possible; install it in the ERP")
-            problems += self._gaps()
+            problems += gaps(tryton)
         except PonteError as error:
-            return Health(
-                reachable=isinstance(error, NotFound), problems=(f"{error.sentence}; {error.fix}".rstrip("; "), *problems)
-            )
+            problems.append(f"{error.sentence}; {error.fix}".rstrip("; "))
         if tryton.server_time is not None:
             skew = abs((datetime.now(UTC) - tryton.server_time).total_seconds())
             if skew > _CLOCK_TOLERANCE:
                 problems.append(f"the ERP's clock differs from ours by {skew:.0f} s; set both by NTP")
-        identity = f"{tryton.settings.user} (id {user_id}) in {tryton.settings.database}, Tryton {version}"
-        return Health(reachable=True, identity=identity, server_time=tryton.server_time, problems=tuple(problems))
-
-    def _gaps(self) -> Iterator[str]:
-        for model, cure in (
-            (
-                "account.move.line",
-                "instalments' due dates cannot be read; give the integration user read access to account.move.line",
-            ),
-            ("account.invoice", "invoices cannot be read; give the integration user the sales group"),
-            ("stock.shipment.out", "shipments cannot be read; give the integration user the sales group"),
-        ):
-            try:
-                self.tryton.search_read(model, [], ["id"], limit=1)
-            except Misconfigured:
-                yield cure
+        return Health(reachable=bool(identity), identity=identity, server_time=tryton.server_time, problems=tuple(problems))
 
     def close(self) -> None:
         self.tryton.close()

@@ -9,7 +9,7 @@ from typing import Any
 from adapters.erp.tryton import checks, customers, readings
 from adapters.erp.tryton.client import Row, Tryton
 from adapters.erp.tryton.refusals import Kind, Refused
-from adapters.erp.tryton.translate import REVISION, address, version_of
+from adapters.erp.tryton.translate import REVISION, version_of
 from adapters.errors import Conflict, Misconfigured, Rejected
 from events.model import ErpOrder, ErpStage, Order, Owner, Reason, ReasonKind, cents
 
@@ -225,7 +225,7 @@ def _lines(tryton: Tryton, order: Order, party: int, filled: Row) -> list[dict[s
     lines = []
     for line in order.lines:
         product = known[line.product_code]
-        unit_id = (checks.unit(tryton, line.unit) if line.unit else None) or product.unit_id
+        unit_id = checks.unit_of(tryton, line, product) or product.unit_id
         if product.accounting not in taxes:
             start = {"type": "line", "product": product.id, "quantity": 1.0, "unit": unit_id, "taxes": [], "sale": sale}
             changed = tryton.call("sale.line.on_change", start, ["product"])
@@ -246,10 +246,10 @@ def _lines(tryton: Tryton, order: Order, party: int, filled: Row) -> list[dict[s
 def _ship_to(tryton: Tryton, order: Order, party: int) -> int:
     """The customer's address that equals the order's, created where there is none: repeated, it is found."""
     assert order.ship_to is not None
+    values = customers.address_values(tryton, order.ship_to)
     row = customers.row_of(tryton, str(party))
     for each in row["addresses."]:
-        if address(each) == order.ship_to:
+        if customers.same_place(each, values):
             return int(each["id"])
-    values = {**customers.address_values(tryton, order.ship_to), "party": party}
-    (created,) = tryton.call("party.address.create", [values], repeatable=False)
+    (created,) = tryton.call("party.address.create", [{**values, "party": party}], repeatable=False)
     return int(created)
