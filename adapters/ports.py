@@ -161,7 +161,11 @@ class OrderDesk(Protocol):
     """Orders in an ERP."""
 
     name: str
-    capabilities: ErpCapabilities
+
+    @property
+    def capabilities(self) -> ErpCapabilities:
+        """May ask the ERP, once."""
+        ...
 
     def health(self) -> Health: ...
 

@@ -12,7 +12,7 @@ from adapters.erp.tryton.gaps import gaps
 from adapters.erp.tryton.settings import TrytonSettings
 from adapters.errors import PonteError
 from adapters.http import Takes
-from adapters.ports import ErpCapabilities, Health
+from adapters.ports import Erp, ErpCapabilities, Health
 from events.model import Customer, ErpOrder, Order, Reason
 
 _CLOCK_TOLERANCE = 5.0
@@ -119,3 +119,6 @@ class TrytonErp:
 
     def changed_orders(self, since: datetime) -> Iterator[ErpOrder]:
         return readings.changed(self.tryton, since)
+
+
+_PLAYS: type[Erp] = TrytonErp  # both roles, checked by mypy
