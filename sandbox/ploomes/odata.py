@@ -8,7 +8,7 @@ compare by case, a comparison with null is false (but for eq and ne), operands o
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -128,24 +128,21 @@ class _Filter:
         return term
 
     def either(self) -> Term:
-        left = self.both()
-        while self.peek() == ("word", "or"):
-            self.take()
-            left = self._join(left, self.both(), any_of=True)
-        return left
+        return self._chain("or", self.both, any)
 
     def both(self) -> Term:
-        left = self.comparison()
-        while self.peek() == ("word", "and"):
-            self.take()
-            left = self._join(left, self.comparison(), any_of=False)
-        return left
+        return self._chain("and", self.comparison, all)
 
-    def _join(self, left: Term, right: Term, *, any_of: bool) -> Term:
-        a, b = self.boolean(left).of, self.boolean(right).of
-        if any_of:
-            return Term("bool", lambda row, view: bool(a(row, view)) or bool(b(row, view)))
-        return Term("bool", lambda row, view: bool(a(row, view)) and bool(b(row, view)))
+    def _chain(self, word: str, part: Callable[[], Term], together: Callable[[Iterable[bool]], bool]) -> Term:
+        """Parts between the same word, flat, so that a thousand ids joined with `or` need no deep stack."""
+        terms = [part()]
+        while self.peek() == ("word", word):
+            self.take()
+            terms.append(part())
+        if len(terms) == 1:
+            return terms[0]
+        tests = [self.boolean(term).of for term in terms]
+        return Term("bool", lambda row, view: together(bool(test(row, view)) for test in tests))
 
     def comparison(self) -> Term:
         left = self.negation()
@@ -303,7 +300,7 @@ _OPTIONS = frozenset(["$filter", "$select", "$expand", "$orderby", "$top", "$ski
 
 def _count(options: Mapping[str, str], name: str, default: int) -> int:
     text = options.get(name, str(default))
-    if not text.isdecimal():
+    if not re.fullmatch(r"\d{1,9}", text):
         raise bad(f"Invalid value '{text}' for {name}.")
     return int(text)
 
@@ -324,5 +321,7 @@ def _expand(entity: Entity, text: str, depth: int) -> dict[str, Query]:
         if name not in entity.navs or (inner and not inner.endswith(")")):
             raise bad(f"Could not find a navigation named '{name}' on type '{entity.name}'.")
         options = dict(pair.partition("=")[::2] for pair in split(inner[:-1], ";"))
+        if not all(option.startswith("$") for option in options):
+            raise bad(f"Syntax error in $expand '{part}'.")
         found[name] = parse_query(ENTITIES[entity.navs[name].target], options, depth + 1)
     return found

@@ -19,8 +19,8 @@ MANAGERS = (1, 3)
 """Profiles that see everybody's deals."""
 _TONES = (
     ("bad", re.compile(r"devolvid|recusad|rejeitad|reprovad|erro|cancelad", re.I)),
-    ("wait", re.compile(r"aguard|an[áa]lise|enviad|corre[çc]|pendente|process", re.I)),
-    ("good", re.compile(r"aprovad|faturad|despachad|entreg|conclu|atendid", re.I)),
+    ("wait", re.compile(r"aguard|espera|an[áa]lise|corre[çc]|pendente|não está", re.I)),
+    ("good", re.compile(r"aprovad|faturad|enviad|despachad|entreg|conclu|atendid", re.I)),
 )
 
 _MARK = re.compile(r"\s*\[\w{1,8}:[\w-]+\]")

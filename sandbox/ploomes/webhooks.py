@@ -10,7 +10,6 @@ from __future__ import annotations
 import random
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import httpx
@@ -23,6 +22,7 @@ log = structlog.get_logger()
 TIMEOUT = 10.0
 WAITS = (1.0, 2.0, 4.0)
 FAILURES = 5
+AT_ONCE = 8
 HEADER = "X-Ploomes-Validation-Key"
 
 
@@ -47,7 +47,6 @@ class Sender:
         self._busy: set[int] = set()
         self._failed: dict[int, int] = {}
         self._lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(8, thread_name_prefix="twin-webhook")
         self._client = httpx.Client(timeout=TIMEOUT, trust_env=False)
         self._thread = threading.Thread(target=self._run, name="twin-webhooks", daemon=True)
 
@@ -62,7 +61,6 @@ class Sender:
         self._stop.set()
         self._wake.set()
         self._thread.join(timeout=2)
-        self._pool.shutdown(wait=False, cancel_futures=True)
         self._client.close()
 
     def _run(self) -> None:
@@ -105,8 +103,11 @@ class Sender:
             with self._lock:
                 if row["id"] in self._busy:
                     continue
+                if len(self._busy) >= AT_ONCE:
+                    return
                 self._busy.add(row["id"])
-            self._pool.submit(self._send, row)
+            # A daemon: a receiver that never answers must not hold up the twin's end.
+            threading.Thread(target=self._send, args=(row,), name="twin-webhook", daemon=True).start()
 
     def _send(self, row: Row) -> None:
         status = 0
@@ -120,6 +121,7 @@ class Sender:
                 self._settle(row, status)
             with self._lock:
                 self._busy.discard(row["id"])
+            self._wake.set()
 
     def _settle(self, row: Row, status: int) -> None:
         attempts, hook = row["attempts"] + 1, row["webhook_id"]

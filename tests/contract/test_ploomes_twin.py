@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import random
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from hypothesis import strategies as st
 from stdnum.br import cnpj
 
 from sandbox import cast
-from sandbox.ploomes.odata import parse_filter
+from sandbox.ploomes.odata import parse_filter, parse_query
 from sandbox.ploomes.schema import ENTITIES
 from sandbox.ploomes.wire import ApiError, dumps, loads
 from tests.ploomes import PloomesTwin, Row, running_twin
@@ -178,6 +179,20 @@ def test_and_binds_tighter_than_or_without_parentheses(parts: list[tuple[bool, s
         python += f"{value} {'' if last else word} "
         odata += f"Id eq {1 if value else 2} {'' if last else word} "
     assert parse_filter(odata, ENTITIES["Deals"])({"Id": 1}, {}) is eval(python)
+
+
+def test_a_thousand_ids_in_one_filter() -> None:
+    test = parse_filter(" or ".join(f"Id eq {i}" for i in range(1000)), ENTITIES["Deals"])
+    assert (test({"Id": 999}, {}), test({"Id": 1000}, {})) == (True, False)
+
+
+@given(st.sampled_from(["$filter", "$select", "$expand", "$orderby", "$top", "$skip"]), st.text("aId,($=;)'0/ ", max_size=25))
+@settings(max_examples=300, deadline=None)
+def test_any_option_is_a_query_or_a_clean_refusal(name: str, text: str) -> None:
+    try:
+        parse_query(ENTITIES["Deals"], {name: text})
+    except ApiError as error:
+        assert error.status in (400, 403)
 
 
 @given(st.text(max_size=40))
@@ -456,6 +471,17 @@ def test_a_sink_that_keeps_failing_gets_its_registration_switched_off(tmp_path: 
         twin.write("PATCH", f"/Webhooks({twin.rows('/Webhooks')[0]['Id']})", {"Active": True})
         twin.write("PATCH", "/Deals(200001)", {"Title": "de novo"})
         until(lambda: sink.got[-1][1]["New"]["Title"] == "de novo")
+
+
+def test_a_receiver_that_never_answers_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent, running_twin(tmp_path, *MANY) as twin:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/hook"
+        twin.write("POST", "/Webhooks", {"EntityId": 2, "ActionId": 2, "CallbackUrl": url, "ValidationKey": "made-up-key"})
+        twin.write("PATCH", "/Deals(200001)", {"Title": "ninguém responde"})
+        connection, _ = silent.accept()
+        connection.recv(1)
+        assert twin.stop() == 0
+        connection.close()
 
 
 # Limits and faults

@@ -44,8 +44,11 @@ function prepare(form) {
       form.querySelector("button[value=save], .actions button")?.click();
     }
   });
+  // A second click must not make a second deal. Afterwards, so that the pressed button still counts.
+  form.addEventListener("submit", () => setTimeout(() => form.querySelectorAll("button").forEach((each) => { each.disabled = true; })));
   total(form);
 }
+addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 
 // The rest of the page follows the CRM; the form is swapped only while nobody has typed in it.
 async function refresh() {
