@@ -96,7 +96,7 @@ def settings(config: Config) -> dict[str, Any]:
         "timezone": "UTC",
         "enable_utc": True,
         "beat_schedule": _beat(config),
-        "beat_schedule_filename": str(config.home / "beat" / "schedule"),
+        "beat_schedule_filename": str(config.home / "beat-schedule"),
     }
 
 

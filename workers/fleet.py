@@ -58,9 +58,10 @@ class Sandbox:
 
 def prepare(config: Config) -> None:
     """Folders, secrets and settings files of the fleet. Safe twice; nothing that exists is replaced but generated settings."""
-    for folder in ("log", "run", "beat", "flower", "secrets"):
+    for folder in ("log", "run", "secrets"):
         (config.home / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
-    broker.secret_file(config.home / "secrets" / "flower")
+    for name in ("flower", "flower-cookie"):
+        broker.secret_file(config.home / "secrets" / name)
     if config.embedded_broker:
         broker.write_conf(config)
 
@@ -140,7 +141,7 @@ def parts(config: Config, path: Path, *, sandbox: Sandbox | None = None) -> tupl
 
 CELERY = ("-m", "celery", "-A", "workers.app", "--quiet")
 BEAT = (*CELERY, "beat")
-FLOWER = (*CELERY, "flower")
+FLOWER = ("-m", "workers.watch")
 GATEWAY = (
     *("-m", "uvicorn", "--factory", "workers.gateway_app:app", "--no-access-log", "--no-server-header"),
     *("--limit-concurrency", "200", "--timeout-keep-alive", "5", "--timeout-graceful-shutdown", "10"),
@@ -166,7 +167,7 @@ def flower_environment(config: Config) -> dict[str, str]:
         "FLOWER_BASIC_AUTH": f"ponte:{broker.secret_file(config.home / 'secrets' / 'flower')}",
         "FLOWER_COOKIE_SECRET": broker.secret_file(config.home / "secrets" / "flower-cookie"),
         "FLOWER_PERSISTENT": "true",
-        "FLOWER_DB": str(config.home / "flower" / "flower"),
+        "FLOWER_DB": str(config.home / "flower-tasks"),
         "FLOWER_STATE_SAVE_INTERVAL": "60000",
         # about 6.5 kB of memory a task
         "FLOWER_MAX_TASKS": "20000",
