@@ -88,7 +88,7 @@ def _settings(config: Config, name: str, connection: Connection) -> Finding:
     except ValidationError as error:
         keys = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_input=False))
         return Finding(f"{name} settings", False, keys, f"correct [connections.{name}.settings]", Owner.INTEGRATOR)
-    deadline: float = getattr(built, "total_deadline", None) or getattr(built, "deadline", 0.0)
+    deadline: float = getattr(built, "total_deadline", getattr(built, "deadline", 0.0))
     if deadline >= config.ponte.lease_seconds:
         return Finding(
             f"{name} settings",
@@ -188,7 +188,10 @@ def ends(room: Room, fix: bool) -> Iterator[Finding]:
             end: CrmDesk | Erp = room.crm(name) if connection.role == "crm" else room.erp(name)
             if fix and connection.role == "crm" and connection.webhooks:
                 yield from _register(room, name)
-            yield from _health(name, end.health())
+            health = end.health()
+            yield from _health(name, health)
+            if health.reachable and not health.problems:
+                yield from _capabilities(name, connection, end)
         except PonteError as error:
             yield Finding(
                 name, False, f"{error.code}: {error.sentence}", error.fix or "see the connection's settings", str(error.owner)
@@ -197,8 +200,6 @@ def ends(room: Room, fix: bool) -> Iterator[Finding]:
             yield Finding(name, False, error.problems[0], f"correct [connections.{name}]", Owner.INTEGRATOR)
         except ValidationError:
             continue  # told by `secrets`
-        else:
-            yield from _capabilities(name, connection, end)
 
 
 def _health(name: str, health: Health) -> Iterator[Finding]:
