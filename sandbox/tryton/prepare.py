@@ -49,7 +49,7 @@ def environment() -> Path:
             return PYTHON
         print("Tryton's environment is being made (about half a minute)", flush=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
-        pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        pip = [str(PYTHON), "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-deps"]
         subprocess.run([*pip, "--require-hashes", "-r", str(lock)], check=True)
         with tempfile.TemporaryDirectory() as scratch:  # setuptools writes beside what it builds
             copy = Path(scratch) / "module"

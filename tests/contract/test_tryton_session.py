@@ -12,6 +12,7 @@ import pytest
 from adapters.erp.tryton import TrytonErp
 from adapters.errors import Misconfigured, NeedsPerson, TryLater
 from sandbox import cast
+from sandbox.tryton.prepare import prepare
 from tests.tryton import TrytonSandbox, Wire, document, serving
 
 
@@ -106,6 +107,14 @@ def test_passwords_are_not_shown(tryton: TrytonSandbox) -> None:
     settings = tryton.settings()
     assert settings.password not in repr(settings)
     assert (tryton.home / "tryton" / "erp.json").stat().st_mode & 0o077 == 0
+
+
+def test_preparing_again_builds_nothing_and_the_two_kinds_are_kept_apart() -> None:
+    first = prepare()
+    built = (first / "erp.sqlite").stat().st_mtime_ns
+    assert prepare() == first
+    assert (first / "erp.sqlite").stat().st_mtime_ns == built
+    assert prepare(without_module=True) != first
 
 
 def test_the_data_survives_a_restart_and_sigterm_ends_it_cleanly(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ class Refused(Rejected):
     def __init__(self, kind: Kind, message: str, method: str, *, warning: str = "") -> None:
         code = "erp_warning" if kind is Kind.WARNING else "erp_refused"
         fix_by = Owner.FINANCE if kind is Kind.WARNING else Owner.SALESPERSON
-        reason = Reason(kind=ReasonKind.OTHER, code=code, field=method, fix_by=fix_by, text=message)
+        reason = Reason(kind=ReasonKind.OTHER, code=code, fix_by=fix_by, details={"call": method}, text=message)
         super().__init__(code, (reason,))
         self.kind, self.method, self.warning = kind, method, warning
 
