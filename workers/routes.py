@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from events.store import Claim
-from workers import bootstrap, notices
+from workers import notices
 from workers.bootstrap import Room
 from workers.flows import decisions, hints, orders
-from workers.handling import Done, Handled, Handler
-from workers.handling import handle as handle_in
+from workers.handling import Done, Handler
 
 
 def _tell(room: Room, claim: Claim) -> Done:
@@ -37,8 +36,3 @@ ROUTES: Mapping[str, Handler] = {
     "DecisionOverdue": decisions.decision_overdue,
     "TellSalesperson": _tell,
 }
-
-
-def handle(event_id: str) -> Handled:
-    """Work one event in this process's own room."""
-    return handle_in(bootstrap.room(), ROUTES, event_id)

@@ -13,7 +13,6 @@ from adapters.errors import Misconfigured, PonteError
 from adapters.http import recording
 from events.catalogue import order_thing
 from events.store import NewEvent, State
-from workers import bootstrap
 from workers.bootstrap import Room
 from workers.config import Bridge
 from workers.flows.order_plan import OrderState
@@ -28,9 +27,8 @@ SWEEP_AT_MOST = 500
 POLL_LEASE = 120.0
 
 
-def sweep(room: Room | None = None) -> int:
+def sweep(room: Room) -> int:
     """Ring for every head that is due, in every lane, and start what silence makes overdue. Returns how many were rung."""
-    room = room or bootstrap.room()
     if not room.journal.lead("sweep", worker_name(), room.config.ponte.sweep_seconds):
         return 0
     bells = room.journal.due(SWEEP_AT_MOST)
@@ -63,12 +61,11 @@ def overdue(room: Room, name: str, bridge: Bridge) -> None:
         )
 
 
-def poll(connection: str, room: Room | None = None) -> int:
+def poll(room: Room, connection: str) -> int:
     """Look at what changed at one end since the cursor, less an overlap. Returns how many things were seen; -1: not led by us.
 
     The cursor is the source's own time, never ours, and moves only after the events of what was seen are in the journal.
     """
-    room = room or bootstrap.room()
     settings = room.config.connections[connection]
     leader = f"poll:{connection}"
     if not room.journal.lead(leader, worker_name(), POLL_LEASE):

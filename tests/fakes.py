@@ -1,0 +1,341 @@
+"""A CRM and an ERP in memory, as small as the ports allow, with the faults that matter switched on by the test.
+
+They are for properties over thousands of interleavings; the scenario tests use a real ERP.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from adapters.errors import Conflict, NotFound, Rejected, UnknownOutcome
+from adapters.ports import CrmCapabilities, CrmDocument, ErpCapabilities, Health
+from events.model import (
+    Address,
+    Customer,
+    Deal,
+    DealStatus,
+    Decision,
+    ErpLine,
+    ErpOrder,
+    ErpStage,
+    Hint,
+    Order,
+    OrderLine,
+    Person,
+    Reason,
+    ReasonKind,
+    Verdict,
+)
+
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Clock:
+    """Time that moves only when told, and a little with each look."""
+
+    def __init__(self) -> None:
+        self.now = EPOCH
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(milliseconds=1)
+        return self.now
+
+    def forward(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+@dataclass
+class FakeDeal:
+    status: DealStatus = DealStatus.OPEN
+    mark: str = ""
+    stage: str = "proposal"
+    changed_at: datetime = EPOCH
+    quantity: Decimal = Decimal(1)
+    notes: dict[str, str] = field(default_factory=dict)
+    tasks: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, str] = field(default_factory=dict)
+    returned: int = 0
+
+
+class FakeCrm:
+    name = "crm"
+    capabilities = CrmCapabilities(webhooks=False, calls_per_minute=10**6, page=100, overlap=5, changed_since_granularity=0.001)
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.deals: dict[str, FakeDeal] = {}
+        self._marks = itertools.count(1)
+
+    # what a salesperson does
+    def touch(self, deal_id: str) -> FakeDeal:
+        deal = self.deals.setdefault(deal_id, FakeDeal())
+        deal.changed_at = self.clock()
+        return deal
+
+    def win(self, deal_id: str) -> None:
+        deal = self.touch(deal_id)
+        deal.status, deal.mark = DealStatus.WON, f"win {next(self._marks)}"
+
+    def lose(self, deal_id: str) -> None:
+        deal = self.touch(deal_id)
+        deal.status, deal.mark = DealStatus.LOST, f"loss {next(self._marks)}"
+
+    def reopen(self, deal_id: str) -> None:
+        deal = self.touch(deal_id)
+        deal.status, deal.mark = DealStatus.OPEN, ""
+
+    def delete(self, deal_id: str) -> None:
+        self.touch(deal_id).status = DealStatus.DELETED
+
+    # the port
+    def health(self) -> Health:
+        return Health(True)
+
+    def deal(self, deal_id: str) -> Deal:
+        deal = self.deals[deal_id]
+        return Deal(
+            connection=self.name,
+            id=deal_id,
+            status=deal.status,
+            mark=deal.mark,
+            closed_at=deal.changed_at if deal.mark else None,
+            changed_at=deal.changed_at,
+            owner_id="7",
+            customer_id="30",
+        )
+
+    def changed_deals(self, since: datetime) -> Iterator[Deal]:
+        for deal_id, deal in sorted(self.deals.items(), key=lambda each: each[1].changed_at):
+            if deal.changed_at >= since:
+                yield self.deal(deal_id)
+
+    def document(self, deal: Deal) -> CrmDocument:
+        quantity = self.deals[deal.id].quantity
+        if quantity <= 0:
+            return CrmDocument(None, (Reason(kind=ReasonKind.DOCUMENT, code="document_missing"),))
+        customer = Customer(
+            connection=self.name, id="30", name="Example", tax_id="11444777000161", address=Address(street="A", number="1")
+        )
+        line = OrderLine(product_code="SKU-1", quantity=quantity, unit_price=Decimal(10))
+        return CrmDocument(Order(connection=self.name, id=f"o{deal.id}", deal_id=deal.id, customer=customer, lines=(line,)))
+
+    def person(self, user_id: str) -> Person:
+        return Person(id=user_id, language="en")
+
+    def return_deal(self, deal_id: str) -> None:
+        deal = self.touch(deal_id)
+        deal.status, deal.mark, deal.stage = DealStatus.OPEN, "", "returned"
+        deal.returned += 1
+
+    def write_status(self, deal_id: str, values: Mapping[str, str]) -> None:
+        self.deals[deal_id].fields |= values
+
+    def find_note(self, deal_id: str, marker: str) -> str | None:
+        return marker if marker in self.deals[deal_id].notes else None
+
+    def add_note(self, deal_id: str, marker: str, text: str) -> str:
+        self.deals[deal_id].notes.setdefault(marker, text)
+        return marker
+
+    def add_task(self, deal_id: str, marker: str, user_id: str, title: str, text: str, due: datetime) -> str:
+        self.deals[deal_id].tasks.setdefault(marker, title)
+        return marker
+
+    def read_hint(self, headers: Mapping[str, str], body: bytes) -> Hint | None:
+        return None
+
+    def ensure_webhooks(self, url: str) -> Sequence[str]:
+        return ()
+
+
+@dataclass
+class FakeSale:
+    id: str
+    key: str
+    revision: int
+    lines: tuple[ErpLine, ...]
+    stage: ErpStage = ErpStage.DRAFT
+    decision: Decision | None = None
+    version: int = 1
+    changed_at: datetime = EPOCH
+
+
+class FakeErp:
+    """`limit`: more than this is refused for credit; `approval_from`: finance must decide. `unique`: the key is unique here."""
+
+    name = "erp"
+
+    def __init__(self, clock: Clock, *, unique: bool = True, limit: int = 50, approval_from: int = 20) -> None:
+        self.clock, self.limit, self.approval_from = clock, limit, approval_from
+        self.capabilities = ErpCapabilities(
+            correction="amend", unique_order_key=unique, settles_after=10, clock="UTC", changed_since_granularity=0.001, overlap=5
+        )
+        self.sales: dict[str, FakeSale] = {}
+        self.customers: dict[str, Customer] = {}
+        self.late: list[Callable[[], object]] = []
+        self.lose_next: str = ""
+        """`answer`: the next create commits, its answer is lost. `late`: it commits only when `land` is called."""
+        self._ids = itertools.count(1)
+        self._marks = itertools.count(1)
+
+    # what people and time do there
+    def decide(self, sale: FakeSale, verdict: Verdict, *, by_us: bool = False) -> None:
+        reasons = (Reason(kind=ReasonKind.OTHER, code="finance_cancelled", text="no"),) if verdict is Verdict.REJECTED else ()
+        sale.decision = Decision(
+            verdict=verdict,
+            mark=f"log {next(self._marks)}",
+            at=self.clock(),
+            by="us" if by_us else "finance",
+            by_us=by_us,
+            reasons=reasons,
+        )
+        sale.stage = ErpStage.APPROVED if verdict is Verdict.APPROVED else ErpStage.CANCELLED
+        self._touch(sale)
+
+    def finance(self, verdict: Verdict) -> None:
+        for sale in self.sales.values():
+            if sale.stage in (ErpStage.QUOTED, ErpStage.WAITING):
+                self.decide(sale, verdict)
+
+    def land(self) -> None:
+        """Whatever was still under way commits now."""
+        late, self.late = self.late, []
+        for each in late:
+            each()
+
+    def _touch(self, sale: FakeSale) -> None:
+        sale.version += 1
+        sale.changed_at = self.clock()
+
+    def _view(self, sale: FakeSale) -> ErpOrder:
+        total = sum((line.quantity * line.unit_price for line in sale.lines), Decimal(0))
+        return ErpOrder(
+            connection=self.name,
+            id=sale.id,
+            number=f"N{sale.id}",
+            key=sale.key,
+            revision=sale.revision,
+            stage=sale.stage,
+            version=str(sale.version),
+            changed_at=sale.changed_at,
+            customer_id="c1",
+            lines=sale.lines,
+            total=total,
+            untaxed=total,
+            decision=sale.decision,
+        )
+
+    # the port
+    def health(self) -> Health:
+        return Health(True)
+
+    def missing(self, order: Order, customer_id: str | None) -> Sequence[Reason]:
+        return ()
+
+    def prices(self, order: Order, customer_id: str | None) -> Mapping[str, Decimal]:
+        return {}
+
+    def find_orders(self, key: str) -> Sequence[ErpOrder]:
+        return [self._view(sale) for sale in self.sales.values() if sale.key == key]
+
+    def likely_twins(self, order: Order, customer_id: str, since: datetime) -> Sequence[ErpOrder]:
+        return ()
+
+    def adopt_order(self, order_id: str, key: str) -> ErpOrder:
+        self.sales[order_id].key = key
+        return self._view(self.sales[order_id])
+
+    def order(self, order_id: str) -> ErpOrder:
+        if order_id not in self.sales:
+            raise NotFound("order_not_found")
+        return self._view(self.sales[order_id])
+
+    @staticmethod
+    def _lines(order: Order) -> tuple[ErpLine, ...]:
+        return tuple(
+            ErpLine(product_code=line.product_code, quantity=line.quantity, unit_price=order.net_unit_price(line))
+            for line in order.lines
+        )
+
+    def create_order(self, order: Order, customer_id: str, key: str, revision: int) -> ErpOrder:
+        def commit() -> FakeSale:
+            if self.capabilities.unique_order_key:
+                for sale in self.sales.values():
+                    if sale.key == key:
+                        return sale
+            sale = FakeSale(str(next(self._ids)), key, revision, self._lines(order), changed_at=self.clock())
+            self.sales[sale.id] = sale
+            return sale
+
+        how, self.lose_next = self.lose_next, ""
+        if how == "late":
+            self.late.append(commit)
+            raise UnknownOutcome("no_answer", settles_after=self.capabilities.settles_after)
+        sale = commit()
+        if how == "answer":
+            raise UnknownOutcome("no_answer", settles_after=self.capabilities.settles_after)
+        return self._view(sale)
+
+    def submit(self, order_id: str) -> ErpOrder:
+        sale = self.sales[order_id]
+        if sale.stage in (ErpStage.DRAFT, ErpStage.QUOTED):
+            quantity = sum(line.quantity for line in sale.lines)
+            sale.stage = ErpStage.QUOTED
+            self._touch(sale)
+            if quantity > self.limit:
+                raise Rejected("credit", (Reason(kind=ReasonKind.CREDIT, code="credit_limit"),))
+            if quantity >= self.approval_from:
+                sale.stage = ErpStage.WAITING
+            else:
+                self.decide(sale, Verdict.APPROVED, by_us=True)
+        return self._view(sale)
+
+    def amend_order(self, current: ErpOrder, order: Order, customer_id: str, revision: int) -> ErpOrder:
+        sale = self.sales[current.id]
+        if str(sale.version) != current.version or sale.stage in (
+            ErpStage.APPROVED,
+            ErpStage.INVOICED,
+            ErpStage.SHIPPED,
+            ErpStage.DONE,
+        ):
+            raise Conflict("changed_meanwhile")
+        sale.stage, sale.decision, sale.lines, sale.revision = ErpStage.DRAFT, None, self._lines(order), revision
+        self._touch(sale)
+        return self._view(sale)
+
+    def cancel_order(self, current: ErpOrder) -> ErpOrder:
+        sale = self.sales[current.id]
+        if str(sale.version) != current.version:
+            raise Conflict("changed_meanwhile")
+        if sale.stage is not ErpStage.CANCELLED:
+            self.decide(sale, Verdict.REJECTED, by_us=True)
+        return self._view(sale)
+
+    def changed_orders(self, since: datetime) -> Iterator[ErpOrder]:
+        for sale in list(self.sales.values()):
+            if sale.changed_at >= since:
+                yield self._view(sale)
+
+    def find_customers(self, tax_id: str = "", code: str = "") -> Sequence[Customer]:
+        return [each for each in self.customers.values() if (tax_id and each.tax_id == tax_id) or (code and each.code == code)]
+
+    def customer(self, customer_id: str) -> Customer:
+        return self.customers[customer_id]
+
+    def create_customer(self, customer: Customer, code: str) -> Customer:
+        for each in self.customers.values():
+            if each.code == code:
+                return each
+        created = customer.model_copy(update={"id": f"c{len(self.customers) + 1}", "code": code, "connection": self.name})
+        self.customers[created.id] = created
+        return created
+
+    def amend_customer(self, customer_id: str, customer: Customer, fields: Sequence[str]) -> Customer:
+        self.customers[customer_id] = self.customers[customer_id].model_copy(
+            update={name: getattr(customer, name) for name in fields}
+        )
+        return self.customers[customer_id]
