@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 PYTEST_ARGS ?=
+# Most tests wait for processes of their own; two at a time fit two cores. A file's tests share what they start.
+PYTEST_PARALLEL ?= -n 2 --dist loadfile
 
 .PHONY: setup run demo test lint format lock clean help
 
@@ -56,7 +58,7 @@ lint: setup
 	@$(BIN)/mypy
 
 test: lint
-	@exec $(BIN)/pytest $(PYTEST_ARGS)
+	@exec $(BIN)/pytest $(PYTEST_PARALLEL) $(PYTEST_ARGS)
 
 format: setup
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

@@ -11,13 +11,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 
-from events.catalogue import EVENTS
+from events.catalogue import EVENTS, Lane
 from events.ring import Doorbell
 from tests.fleet.broker import OwnBroker
 from workers import fleet
@@ -39,7 +40,7 @@ class Worker:
     def __init__(self, home: Path, broker: OwnBroker, queues: str = "control,orders") -> None:
         self.home, self.pings = home, home / "pings"
         self.pings.touch()
-        argv = list(fleet.worker(next(iter(fleet.Lane)), 4))
+        argv = list(fleet.worker(Lane.ORDERS, 4))
         argv[argv.index("workers.app")] = "tests.fleet.pinging"
         argv[argv.index("--queues") + 1] = queues
         environment = {
@@ -58,6 +59,9 @@ class Worker:
 
     def ran(self) -> list[int]:
         return [int(each) for each in self.pings.read_text().split()]
+
+    def has_run(self, many: int) -> bool:
+        return len(self.ran()) > many
 
     def stop(self) -> None:
         self.process.terminate()
@@ -101,12 +105,12 @@ def test_a_worker_survives_broker_restarts_under_load(broker: OwnBroker, worker:
     try:
         for _restart in range(3):
             seen = len(worker.ran())
-            until(lambda seen=seen: len(worker.ran()) > seen + 150, "the worker works under load")
+            until(partial(worker.has_run, seen + 150), "the worker works under load")
             broker.kill()
             time.sleep(0.5)
             broker.start()
         seen = len(worker.ran())
-        until(lambda: len(worker.ran()) > seen + 50, "the worker works again after the last restart")
+        until(partial(worker.has_run, seen + 50), "the worker works again after the last restart")
     finally:
         enough.set()
         pressing.join(30)

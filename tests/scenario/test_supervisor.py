@@ -12,6 +12,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -43,8 +44,8 @@ from workers.supervisor import Pace, supervise
 home = Path(sys.argv[1])
 def part(name, mood="good", after=(), port=None):
     ready = home / (name + ".ready")
-    return Part(name, (sys.executable, str(home / "part.py"), str(home), name, mood),
-                {"PONTE_READY": str(ready)}, ready=ready.exists, after=after, port=port, port_setting="the_port in [ponte]", grace=1)
+    return Part(name, (sys.executable, str(home / "part.py"), str(home), name, mood), {"PONTE_READY": str(ready)},
+                ready=ready.exists, after=after, port=port, port_setting="the_port in [ponte]", grace=1)
 hook = None
 parts = eval(sys.argv[2])
 sys.exit(supervise(parts, home, pace=Pace(first=0.2, most=1.0, steady=60), on_ready=hook))
@@ -98,14 +99,22 @@ def pid_of(home: Path, name: str) -> int:
         return 0
 
 
+def came_back(home: Path, before: int) -> bool:
+    return pid_of(home, "worker") not in (0, before)
+
+
+def said_ready(home: Path, times: int) -> bool:
+    return out(home).count("worker  ready") == times
+
+
 def test_a_killed_part_comes_back_with_growing_pauses(start: Start, tmp_path: Path) -> None:
     start('[part("redis"), part("worker", after=("redis",))]')
     until(lambda: "all 2 parts work" in out(tmp_path), "the fleet works")
     for death in range(3):
         before = pid_of(tmp_path, "worker")
         os.kill(before, signal.SIGKILL)
-        until(lambda before=before: pid_of(tmp_path, "worker") not in (0, before), "a new process of the worker")
-        until(lambda death=death: out(tmp_path).count("worker  ready") == death + 2, "the worker is ready again")
+        until(partial(came_back, tmp_path, before), "a new process of the worker")
+        until(partial(said_ready, tmp_path, death + 2), "the worker is ready again")
     pauses = [float(each) for each in re.findall(r"died \(killed by SIGKILL\).*starts again in ([\d.]+) s", out(tmp_path))]
     assert pauses == [0.2, 0.4, 0.8]
     status = json.loads((tmp_path / "status.json").read_text())["parts"]["worker"]
