@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import ColumnElement, and_, select, update
@@ -23,6 +23,7 @@ from events.store.records import Claim, NewEvent, Outcome, State, utc_now
 from events.store.schema import mailbox, releases
 from events.store.tx import Tx
 
+T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
@@ -91,28 +92,32 @@ class Journal(History, Books, Desk):
 
         A known id is ignored: the same fact twice is one event.
         """
-
-        def once() -> tuple[list[str], list[Doorbell]]:
-            with self.db.writing() as conn:
-                tx = Tx(self.db, conn, self.clock())
-                return tx.publish(new), tx.bells
-
-        ids, bells = self.db.repeat(once)
-        self.ring(bells)
-        return ids
+        return self._write(lambda tx: tx.publish(new))
 
     def hint(self, new: NewEvent) -> str | None:
         """Publish a reason to look, unless a look at the same thing waits unclaimed: a look not yet begun sees everything.
 
         Returns the new id, or None.
         """
-        with self.transaction() as tx:
+
+        def once(tx: Tx) -> list[str]:
             self.db.lock(tx.conn, f"hint:{new.thing}")
-            waits = select(mailbox.c.seq).where(
-                mailbox.c.thing == new.thing, mailbox.c.settled_at.is_(None), mailbox.c.state == State.DUE
-            )
-            ids = [] if tx.conn.execute(waits.limit(1)).first() else tx.publish([new])
-        return ids[0] if ids else None
+            open_look = (mailbox.c.thing == new.thing, mailbox.c.settled_at.is_(None), mailbox.c.state == State.DUE)
+            return [] if tx.conn.execute(select(mailbox.c.seq).where(*open_look).limit(1)).first() else tx.publish([new])
+
+        return next(iter(self._write(once)), None)
+
+    def _write(self, work: Callable[[Tx], T], *, then: Callable[[], list[Doorbell]] = list) -> T:
+        """One transaction, repeated after a deadlock; after its commit, ring its bells and those that `then` finds."""
+
+        def once() -> tuple[T, list[Doorbell]]:
+            with self.db.writing() as conn:
+                tx = Tx(self.db, conn, self.clock())
+                return work(tx), tx.bells
+
+        result, bells = self.db.repeat(once)
+        self.ring([*bells, *(bell for bell in then() if bell not in bells)])
+        return result
 
     # working
 
@@ -155,22 +160,20 @@ class Journal(History, Books, Desk):
         Release 42 is newer than the claim, so the event is due again at once instead of waiting for ever.
         """
 
-        def once() -> tuple[list[str], list[Doorbell]]:
-            with self.db.writing() as conn:
-                tx = Tx(self.db, conn, self.clock())
-                if outcome.state is State.WAITING:
-                    self.db.lock(conn, "release")
-                if not line.settle(conn, claim, outcome, tx.now):
-                    raise LeaseLost(claim.event.id)
-                if write:
-                    write(tx)
-                return tx.publish(follow_ups), tx.bells
+        def once(tx: Tx) -> list[str]:
+            if outcome.state is State.WAITING:
+                self.db.lock(tx.conn, "release")
+            if not line.settle(tx.conn, claim, outcome, tx.now):
+                raise LeaseLost(claim.event.id)
+            if write:
+                write(tx)
+            return tx.publish(follow_ups)
 
-        ids, bells = self.db.repeat(once)
-        with self.db.reading() as conn:
-            heads = line.bells(conn, mailbox.c.thing == claim.event.thing, line.is_due(self.clock()), limit=1)
-        self.ring([*bells, *(head for head in heads if head not in bells)])
-        return ids
+        def next_head() -> list[Doorbell]:  # after the commit: what was published meanwhile rang in vain, and is seen here
+            with self.db.reading() as conn:
+                return line.bells(conn, mailbox.c.thing == claim.event.thing, line.is_due(self.clock()), limit=1)
+
+        return self._write(once, then=next_head)
 
     # what is due
 
@@ -188,12 +191,14 @@ class Journal(History, Books, Desk):
 
     def release(self, cause: str) -> int:
         """The cause is gone: whatever waits for it is due now. Returns how many; rings their heads."""
-        with self.transaction() as tx:
+
+        def once(tx: Tx) -> int:
             self.db.lock(tx.conn, "release")
             new = line.insert_of(tx.conn, releases).values(cause=cause, number=line.newest_release(tx.conn) + 1)
             tx.conn.execute(new.on_conflict_do_update(index_elements=["cause"], set_={"number": new.excluded.number}))
-            freed = self._make_due(tx, and_(mailbox.c.state == State.WAITING, mailbox.c.cause == cause))
-        return freed
+            return self._make_due(tx, and_(mailbox.c.state == State.WAITING, mailbox.c.cause == cause))
+
+        return self._write(once)
 
     def retry(self, event_ids: Sequence[str]) -> int:
         """A person says: again, now. Parked, dead, conflict, waiting, unknown, or due later. Returns how many; rings their heads.
@@ -201,10 +206,8 @@ class Journal(History, Books, Desk):
         Attempts start again from zero; those made are kept in `retries`. What is settled or in flight is left alone.
         """
         stuck = mailbox.c.state.in_([*NOT_WELL, State.DUE])
-        with self.transaction() as tx:
-            again = {"retries": mailbox.c.retries + mailbox.c.attempts, "attempts": 0}
-            freed = self._make_due(tx, and_(mailbox.c.event_id.in_(list(event_ids)), stuck), **again)
-        return freed
+        again = {"retries": mailbox.c.retries + mailbox.c.attempts, "attempts": 0}
+        return self._write(lambda tx: self._make_due(tx, and_(mailbox.c.event_id.in_(list(event_ids)), stuck), **again))
 
     @staticmethod
     def _make_due(tx: Tx, which: ColumnElement[bool], **values: Any) -> int:
