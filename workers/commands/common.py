@@ -14,7 +14,7 @@ from rich.console import Console
 
 from events.ring import Ring, silent
 from events.store import Event, Journal
-from workers import logs
+from workers import broker, logs
 from workers.bootstrap import CONFIG_ENV, Room, open_journal
 from workers.config import Config, ConfigError, load
 
@@ -48,7 +48,7 @@ def opened(given: Path | None, *, ringing: bool = False) -> Room:
     """A room over the migrated journal. `ringing`: what this command makes due is rung at once, else the sweep finds it."""
     config = loaded(given)
     ring: Ring = silent
-    if ringing:
+    if ringing and broker.answers(config.broker_url):
         from workers.app import make_app, ring_with
 
         ring = ring_with(make_app(config))
