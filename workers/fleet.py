@@ -44,7 +44,7 @@ class Sandbox:
     home: Path
     crm_port: int = 8700
     erp_port: int = 8069
-    minute_seconds: float = 60
+    minute_seconds: float = 6
     """How long the twin's minute of calls lasts; shorter makes a demo brisk."""
 
     @property

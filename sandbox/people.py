@@ -1,0 +1,210 @@
+"""The people of the sandbox: a salesperson in the CRM and finance in the ERP, acting through the same doors as real ones.
+
+They are apart from the bridge: their own users, their own keys, their own HTTP clients. What they read is the systems' own word.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from adapters.erp.tryton import TrytonSettings
+from adapters.erp.tryton.client import Tryton
+from adapters.erp.tryton.refusals import Refused
+
+Row = dict[str, Any]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    raise TypeError(type(value).__name__)
+
+
+@dataclass
+class Salesperson:
+    """Works in the CRM: `home` is the twin's folder. Names of products and companies are the cast's."""
+
+    home: Path
+    url: str
+    user: str = "sofia"
+    http: httpx.Client = field(default_factory=lambda: httpx.Client(trust_env=False, timeout=20))
+
+    @property
+    def names(self) -> Row:
+        return dict(json.loads((self.home / "ploomes.json").read_text(encoding="utf-8")))
+
+    def _secret(self, name: str) -> str:
+        return (self.home / "secrets" / f"ploomes-{name}.key").read_text(encoding="utf-8").strip()
+
+    def call(self, method: str, path: str, body: Any = None, **params: str) -> list[Row]:
+        """One call of the vendor's API, repeated while the account's minute is used up."""
+        headers = {"User-Key": self._secret(self.user), "Content-Type": "application/json"}
+        content = None if body is None else json.dumps(body, default=_plain)
+        while True:
+            answer = self.http.request(
+                method,
+                self.url + path,
+                headers=headers,
+                content=content,
+                params={f"${key}": value for key, value in params.items()},
+            )
+            if answer.status_code != 429:
+                break
+            time.sleep(0.5)
+        if answer.status_code != 200:
+            raise RuntimeError(f"the CRM's twin answers {answer.status_code} to {method} {path}: {answer.text[:300]}")
+        return list(json.loads(answer.text, parse_float=Decimal)["value"])
+
+    def admin(self, method: str, path: str, body: Any = None) -> Any:
+        """The twin's own switches and its whole database, which no vendor offers."""
+        answer = self.http.request(method, f"{self.url}/__twin__/{path}", headers={"X-Twin-Key": self._secret("admin")}, json=body)
+        answer.raise_for_status()
+        return json.loads(answer.text, parse_float=Decimal)
+
+    # --- selling
+
+    def sell(
+        self,
+        company: str,
+        lines: list[tuple[str, int]],
+        *,
+        term: str = "30 dias",
+        discounts: dict[str, int] | None = None,
+        win: bool = True,
+        title: str = "",
+    ) -> str:
+        """A deal with its order, won unless told otherwise. Lines are (product code, quantity) at list price. The deal's id."""
+        contact = self.names["contacts"][company]
+        (deal,) = self.call("POST", "/Deals", {"Title": title or f"Venda {company}", "ContactId": contact})
+        self.call("POST", "/Orders", {"DealId": deal["Id"], **self._document(lines, term, discounts or {})})
+        if win:
+            self.win(str(deal["Id"]))
+        return str(deal["Id"])
+
+    def correct(
+        self, deal: str, lines: list[tuple[str, int]], *, term: str = "30 dias", discounts: dict[str, int] | None = None
+    ) -> None:
+        """Rewrite the lines and the payment term of the deal's order."""
+        (order,) = self.call("GET", "/Orders", filter=f"DealId eq {deal}")
+        self.call("PATCH", f"/Orders({order['Id']})", self._document(lines, term, discounts or {}))
+
+    def _document(self, lines: list[tuple[str, int]], term: str, discounts: dict[str, int]) -> Row:
+        names = self.names
+        prices = {row["Code"]: row["UnitPrice"] for row in self.admin("GET", "dump/Products")}
+        products = [
+            {
+                "ProductId": names["products"][code],
+                "Quantity": quantity,
+                "UnitPrice": prices[code],
+                "Discount": discounts.get(code, 0),
+            }
+            for code, quantity in lines
+        ]
+        option = {"FieldKey": names["fields"]["order"]["payment_term"], "IntegerValue": names["payment_terms"][term]}
+        return {"Products": products, "OtherProperties": [option]}
+
+    def win(self, deal: str) -> None:
+        self.call("POST", f"/Deals({deal})/Win", {})
+
+    def lose(self, deal: str) -> None:
+        self.call("POST", f"/Deals({deal})/Lose", {"LossReasonId": 1})
+
+    def reopen(self, deal: str) -> None:
+        self.call("POST", f"/Deals({deal})/Reopen", {})
+
+    def write_contact(self, company: str, **values: Any) -> None:
+        self.call("PATCH", f"/Contacts({self.names['contacts'][company]})", values)
+
+    # --- reading, without a call of the account's
+
+    def deal(self, deal: str) -> Row:
+        return next(row for row in self.admin("GET", "dump/Deals") if str(row["Id"]) == deal)
+
+    def status(self, deal: str, word: str) -> Any:
+        """A status field as the deal shows it."""
+        return (self.deal(deal).get("OtherProperties") or {}).get(self.names["fields"]["deal"][word])
+
+    def notes(self, deal: str) -> list[str]:
+        return [str(row["Content"]) for row in self.admin("GET", "dump/InteractionRecords") if str(row.get("DealId")) == deal]
+
+    def tasks(self, deal: str) -> list[Row]:
+        return [row for row in self.admin("GET", "dump/Tasks") if str(row.get("DealId")) == deal]
+
+
+@dataclass
+class Finance:
+    """Works in the ERP with the finance user, through the same buttons as its own screens."""
+
+    tryton: Tryton
+
+    @classmethod
+    def at(cls, home: Path, url: str) -> Finance:
+        """`home`: where the ERP's copy lives."""
+        passwords = json.loads((home / "tryton" / "erp.json").read_text(encoding="utf-8"))["passwords"]
+        settings = TrytonSettings(url=url, database="erp", user="finance", password=passwords["finance"])
+        return cls(Tryton("finance", settings))
+
+    def sales(self, *domain: Any) -> list[Row]:
+        """Every sale in the ERP, whoever made it and whatever it bears."""
+        fields = ["state", "number", "reference", "party", "untaxed_amount", "ponte_key", "ponte_revision"]
+        return self.tryton.search_read("sale.sale", list(domain), fields, order=[("id", "ASC")])
+
+    def sale_of(self, deal: str) -> Row | None:
+        """The sale of a deal by our key; None when there is none. Two are an error."""
+        found = self.sales(("ponte_key", "like", f"PONTE-%-{deal}"))
+        if len(found) > 1:
+            raise RuntimeError(f"deal {deal} has {len(found)} sales in the ERP")
+        return found[0] if found else None
+
+    def lines(self, sale_id: int) -> list[tuple[str, Decimal, Decimal]]:
+        """(product code, quantity, unit price) of each line."""
+        rows = self.tryton.search_read(
+            "sale.line", [("sale", "=", sale_id)], ["product.code", "quantity", "unit_price"], order=[("id", "ASC")]
+        )
+        return [(row["product."]["code"], Decimal(str(row["quantity"])), row["unit_price"]) for row in rows]
+
+    def parties(self, tax_id: str) -> list[Row]:
+        """Parties whose identifiers hold this tax id, in any punctuation."""
+        rows = self.tryton.search_read("party.identifier", [], ["code", "party"])
+        digits = [row for row in rows if "".join(filter(str.isdigit, row["code"] or "")) == tax_id]
+        return self.tryton.search_read("party.party", [("id", "in", [row["party"] for row in digits])], ["code", "name"])
+
+    def approve(self, sale_id: int) -> None:
+        """Confirms; a warning (credit limit) is answered with yes."""
+        self._click("sale.sale.confirm", sale_id)
+
+    def cancel(self, sale_id: int, reason: str = "") -> None:
+        self._click("sale.sale.cancel", sale_id)
+        if reason:
+            self.tryton.call("ir.note.create", [{"resource": f"sale.sale,{sale_id}", "message": reason}])
+
+    def post_invoices(self, sale_id: int) -> None:
+        for invoice in self._parts(sale_id, "invoices"):
+            self._click("account.invoice.post", invoice)
+
+    def ship(self, sale_id: int) -> None:
+        for shipment in self._parts(sale_id, "shipments"):
+            for button in ("assign_force", "pick", "pack", "ship", "do"):
+                self._click(f"stock.shipment.out.{button}", shipment)
+
+    def _parts(self, sale_id: int, name: str) -> list[int]:
+        (row,) = self.tryton.read("sale.sale", [sale_id], [name])
+        return list(row[name])
+
+    def _click(self, method: str, record_id: int) -> None:
+        for _ in range(3):
+            try:
+                self.tryton.call(method, [record_id])
+            except Refused as refusal:
+                if not refusal.warning:
+                    raise
+                self.tryton.call("res.user.warning.skip", refusal.warning, False)
+            else:
+                return

@@ -1,0 +1,126 @@
+"""Make the sandbox's `ponte.toml`: a bridge between the twin of the CRM and the real ERP, with the secrets it names.
+
+Safe twice: an existing sandbox keeps its data, its start line and its passwords; only what is missing is made.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sandbox.ploomes import seed
+from sandbox.tryton.serve import settle
+
+DEAL_WORDS = ("order_status", "order_number", "order_reasons", "order_revision", "invoice_number")
+DOCUMENT_WORDS = (
+    *("payment_term", "purchase_order", "freight", "freight_paid_by", "carrier", "delivery_date", "purpose", "notes"),
+    *(f"ship_to_{part}" for part in ("street", "number", "complement", "district", "city", "state", "postal_code")),
+)
+
+TEMPLATE = """\
+# The sandbox's bridge: a twin of the Ploomes CRM (a simulation, made from what is known of its API) and a real Tryton ERP.
+# Made by `ponte run --sandbox`; change what you like, it is not written again.
+
+[ponte]
+home = "."
+broker_port = {broker_port}
+gateway_port = {gateway_port}
+flower_port = {flower_port}
+order_workers = 1
+lease_seconds = 20
+
+[connections.ploomes]
+role = "crm"
+adapter = "ploomes"
+poll_seconds = {poll_seconds}
+
+[connections.ploomes.settings]
+url = "http://127.0.0.1:{crm_port}"
+user_key = "file:secrets/ploomes-integration.key"
+validation_key = "file:secrets/ploomes-validation.key"
+# a vendor's minute passes in {minute_seconds} seconds here, for the twin's limit and for our budget alike
+minute_seconds = {minute_seconds}
+deadline = 8
+total_deadline = 15
+settles_after = 5
+returned_stage_id = 20004
+
+[connections.ploomes.settings.fields]
+{fields}
+
+[connections.tryton]
+role = "erp"
+adapter = "tryton"
+poll_seconds = {poll_seconds}
+
+[connections.tryton.settings]
+url = "http://127.0.0.1:{erp_port}"
+database = "erp"
+user = "integration"
+password = "file:secrets/tryton-integration.key"
+deadline = 15
+
+[bridges.main]
+crm = "ploomes"
+erp = "tryton"
+# deals won before this never become orders
+start = {start}
+
+[bridges.main.orders]
+max_discount_percent = 30
+silence_hours = 48
+
+[bridges.main.notices]
+language = "pt-BR"
+timezone = "America/Sao_Paulo"
+fallback_user = "10004"
+"""
+
+
+def prepare(
+    home: Path,
+    *,
+    crm_port: int = 8700,
+    erp_port: int = 8069,
+    broker_port: int = 6390,
+    gateway_port: int = 8600,
+    flower_port: int = 5555,
+    minute_seconds: float = 6,
+    poll_seconds: float = 3,
+) -> Path:
+    """The path of the sandbox's `ponte.toml`, made with its ERP and secrets if they are not there yet.
+
+    The first call on a machine builds the ERP's environment and database: about two minutes.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    passwords = json.loads((settle(home) / "erp.json").read_text(encoding="utf-8"))["passwords"]
+    secrets = home / "secrets"
+    secrets.mkdir(mode=0o700, exist_ok=True)
+    for user in ("integration", "finance"):
+        secret = secrets / f"tryton-{user}.key"
+        secret.touch(mode=0o600)
+        secret.write_text(passwords[user], encoding="utf-8")
+    path = home / "ponte.toml"
+    if not path.exists():
+        path.write_text(
+            TEMPLATE.format(
+                crm_port=crm_port,
+                erp_port=erp_port,
+                broker_port=broker_port,
+                gateway_port=gateway_port,
+                flower_port=flower_port,
+                minute_seconds=minute_seconds,
+                poll_seconds=poll_seconds,
+                fields=_fields(),
+                start=datetime.now(UTC).isoformat(timespec="seconds"),
+            ),
+            encoding="utf-8",
+        )
+    return path
+
+
+def _fields() -> str:
+    lines = [f'{word} = "{seed.key("deal", word)}"' for word in DEAL_WORDS]
+    lines += [f'{word} = ["{seed.key("order", word)}", "{seed.key("quote", word)}"]' for word in DOCUMENT_WORDS]
+    return "\n".join([*lines, f'state_registration = "{seed.key("contact", "state_registration")}"'])
