@@ -438,6 +438,9 @@ def test_everything_that_is_missing_is_said_at_once(tryton: TrytonSandbox, erp: 
         update={"lines": (*order.lines, order.lines[0].model_copy(update={"product_code": "SKU-0000", "unit": "balde"}))}
     )
     before = len(tryton.sales())
+    reasons = {each.code: each for each in erp.missing(order, None)}
+    assert {"28/56 dias", "30 dias", "À vista"} <= set(reasons["payment_term_unknown"].wanted.split(", "))
+    assert (reasons["currency_differs"].found, reasons["currency_differs"].wanted) == ("XTS", "BRL")
     found = sorted(each.code for each in erp.missing(order, None))
     assert found == sorted(
         [
@@ -463,6 +466,8 @@ def test_a_blocked_customer_a_wrong_tax_id_and_an_empty_document_are_named(tryto
     assert sorted(each.code for each in erp.missing(empty, None)) == ["customer_tax_id_invalid", "document_empty"]
     by_weight = document(cast.AURORA, *SMALL)
     by_weight = by_weight.model_copy(update={"lines": (by_weight.lines[0].model_copy(update={"unit": "KG"}),)})
-    assert [each.code for each in erp.missing(by_weight, None)] == ["unit_unknown"], "it is counted in pieces there"
+    assert [(each.code, each.wanted) for each in erp.missing(by_weight, None)] == [("unit_unknown", "UN")], (
+        "it is counted in pieces"
+    )
     good = document(cast.AURORA, *SMALL)
     assert erp.missing(good, tryton.customer("CLI-0001")) == []

@@ -16,6 +16,8 @@ from adapters.erp.tryton.translate import normal
 from events.model import Address, Customer, Order, OrderLine, Owner, Reason, ReasonKind
 
 _ADDRESS = {"street": "street", "city": "city", "state": "state", "postal_code": "postal_code"}
+_MOST_TERMS = 30
+"""More payment terms than this are not listed to a salesperson."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +29,23 @@ class Product:
     salable: bool
     unit_id: int
     unit_category: int
+    unit_symbol: str
     accounting: int
 
 
 def products(tryton: Tryton, codes: Sequence[str]) -> dict[str, Product]:
     """By code. A code that only archived products bear gives one that is not salable."""
     found: dict[str, Product] = {}
-    fields = ["code", "active", "salable", "template.active", "sale_uom.category", "sale_uom", "account_category"]
+    fields = [
+        "code",
+        "active",
+        "salable",
+        "template.active",
+        "sale_uom.category",
+        "sale_uom.symbol",
+        "sale_uom",
+        "account_category",
+    ]
     wanted = sorted(set(codes) - {""})
     for row in tryton.search_read("product.product", [("code", "in", wanted)], fields, active_test=False) if wanted else []:
         active = bool(row["active"] and row["template."]["active"])
@@ -46,6 +58,7 @@ def products(tryton: Tryton, codes: Sequence[str]) -> dict[str, Product]:
             salable=salable,
             unit_id=row["sale_uom"] or 0,
             unit_category=(row["sale_uom."] or {}).get("category") or 0,
+            unit_symbol=(row["sale_uom."] or {}).get("symbol") or "",
             accounting=row["account_category"] or 0,
         )
     return found
@@ -157,11 +170,19 @@ def _place(ours: Address, theirs: Address | None, field: str) -> Iterator[Reason
 
 def _commerce(tryton: Tryton, order: Order, filled: Row) -> Iterator[Reason]:
     if order.payment_term and payment_term(tryton, order.payment_term) is None:
-        yield Reason(kind=ReasonKind.PAYMENT, code="payment_term_unknown", field="payment_term", found=order.payment_term)
+        known = [row["name"] for row in tryton.search_read("account.invoice.payment_term", [], ["name"], limit=_MOST_TERMS)]
+        yield Reason(
+            kind=ReasonKind.PAYMENT,
+            code="payment_term_unknown",
+            field="payment_term",
+            found=order.payment_term,
+            wanted=", ".join(known) if len(known) < _MOST_TERMS else "",
+        )
     wanted = currency(tryton, order.currency)
     if wanted is None or (filled.get("currency") and filled["currency"] != wanted):
-        name = (filled.get("currency.") or {}).get("rec_name") or ""
-        yield Reason(kind=ReasonKind.PRICE, code="currency_differs", field="currency", found=order.currency, wanted=name)
+        theirs = tryton.read("currency.currency", [filled["currency"]], ["code"]) if filled.get("currency") else []
+        code = theirs[0]["code"] if theirs else ""
+        yield Reason(kind=ReasonKind.PRICE, code="currency_differs", field="currency", found=order.currency, wanted=code)
 
 
 def _lines(tryton: Tryton, order: Order) -> Iterator[Reason]:
@@ -187,4 +208,8 @@ def _line(tryton: Tryton, line: OrderLine, product: Product | None, field: str) 
             details=details,
         )
     if line.unit and unit_of(tryton, line, product) is None:
-        yield Reason(kind=ReasonKind.PRODUCT, code="unit_unknown", field=f"{field}.unit", found=line.unit, details=details)
+        symbol = product.unit_symbol if product else ""
+        word = next((ours for ours, theirs in tryton.settings.units.items() if theirs == symbol), symbol)
+        yield Reason(
+            kind=ReasonKind.PRODUCT, code="unit_unknown", field=f"{field}.unit", found=line.unit, wanted=word, details=details
+        )

@@ -150,22 +150,22 @@ def _decision(tryton: Tryton, row: Row, logs: Sequence[Row], notes: Sequence[Row
     if latest is None:
         return None
     verdict, log = latest
-    by_us = log["user"] == tryton.user_id
+    by_us, by = log["user"] == tryton.user_id, (log["user."] or {}).get("login") or ""
     return Decision(
         verdict=verdict,
         mark=str(log["id"]),
         at=tryton.aware(log["create_date"]),
-        by=(log["user."] or {}).get("login") or "",
+        by=by,
         by_us=by_us,
-        reasons=_why(tryton, row, notes) if verdict is Verdict.REJECTED and not by_us else (),
+        reasons=_why(tryton, row, notes, by) if verdict is Verdict.REJECTED and not by_us else (),
     )
 
 
-def _why(tryton: Tryton, row: Row, notes: Sequence[Row]) -> tuple[Reason, ...]:
+def _why(tryton: Tryton, row: Row, notes: Sequence[Row], by: str) -> tuple[Reason, ...]:
     texts = [note["message"].strip() for note in notes if note["create_uid"] != tryton.user_id and (note["message"] or "").strip()]
     texts += [reason] if (reason := (row.get("ponte_reason") or "").strip()) else []
     if not texts:
-        return (Reason(kind=ReasonKind.OTHER, code="finance_cancelled_without_reason", fix_by=Owner.FINANCE),)
+        return (Reason(kind=ReasonKind.OTHER, code="finance_cancelled_without_reason", fix_by=Owner.FINANCE, details={"by": by}),)
     return (Reason(kind=ReasonKind.OTHER, code="finance_cancelled", text="\n".join(texts)),)
 
 
