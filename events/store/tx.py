@@ -86,6 +86,12 @@ class Tx:
         if self.conn.execute(done).rowcount != 1:
             raise ValueError(f"intent {intent_id} is not there, or done with another id than {remote_id}")
 
+    def reopen_intent(self, target: str, kind: str, key: str) -> bool:
+        """A person says that what it made is gone: it may be created again. False: there is no such intent."""
+        where = (intents.c.target == target, intents.c.kind == kind, intents.c.key == key)
+        again = update(intents).where(*where).values(state="open", remote_id="", done_at=None)
+        return self.conn.execute(again).rowcount == 1
+
     def save_order(self, order: OrderRow) -> OrderRow:
         """Insert or replace the order of this deal; returns it as stored, with its `updated_at`."""
         row = asdict(order) | {"updated_at": self.now, "lineage": list(order.lineage), "reasons": list(order.reasons)}

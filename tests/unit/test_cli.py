@@ -289,6 +289,22 @@ def test_adopting_answers_the_question_and_lets_the_deal_go_on(stage: Stage) -> 
     assert asked is not None and asked.facts["adopt"] == "77" and mail is not None and mail.state == "due"
 
 
+def test_an_order_that_vanished_from_the_erp_is_made_anew_when_a_person_says_so(stage: Stage) -> None:
+    stage.sell("1", 1)
+    (gone,) = stage.erp.sales
+    stage.erp.sales.clear()
+    stage.crm.reopen("1")
+    stage.work()
+    stage.sell("1", 2)
+    assert "order_vanished" in stage.ponte("errors").stdout
+    assert stage.ponte("adopt", "1", "none").exit_code == 0
+    stage.clock.forward(10**9)  # the command's clock is the real one, ahead of this story's
+    stage.work()
+    row = stage.journal.order("main", "1")
+    assert row is not None and row.state == "approved" and list(row.lineage) == [gone]
+    assert [sale.key for sale in stage.erp.sales.values()] == [row.key]
+
+
 # --- configuration and usage
 
 

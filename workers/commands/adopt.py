@@ -1,4 +1,4 @@
-"""`ponte adopt`: a person says whether an order typed by hand in the ERP is this deal's."""
+"""`ponte adopt`: a person says which ERP order is a deal's, or that there is none and a new one is to be made."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ from pathlib import Path
 from events.catalogue import order_thing
 from workers.commands.common import console, opened
 
+ASKING = ("likely_twin", "order_vanished")
+"""Codes of the questions that this command answers."""
+
 
 def run(path: Path | None, deal_id: str, order: str, *, bridge: str = "") -> int:
-    """Record the answer, and let the win that waits for it go on. Said again before the order is made: the newer answer counts."""
+    """Record the answer, and let the win that waits for it go on. Said again before the order is made: the newer answer counts.
+
+    An order that vanished from the ERP is unbound first, and stays in the lineage.
+    """
     room = opened(path, ringing=True)
     out = console()
     names = [bridge] if bridge else list(room.config.bridges)
@@ -19,12 +25,18 @@ def run(path: Path | None, deal_id: str, order: str, *, bridge: str = "") -> int
         out.print(f"deal {deal_id}: {'no order is asked about' if not known else 'several bridges know it; add --bridge'}")
         return 2
     row = known[0]
-    if row.erp_id:
-        out.print(f"deal {deal_id} already has the ERP order {row.erp_number or row.erp_id}; nothing was changed")
+    told = room.journal.story(order_thing(row.bridge, deal_id))
+    waiting = [event.id for event, mail in told if mail.code in ASKING and not mail.settled]
+    if row.erp_id and not waiting:
+        out.print(f"deal {deal_id} has the ERP order {row.erp_number or row.erp_id}, and nothing is asked; nothing was changed")
         return 2
+    answered = replace(row, facts={**row.facts, "adopt": order})
     with room.journal.transaction() as tx:
-        tx.save_order(replace(row, facts={**row.facts, "adopt": order}))
-    waiting = [event.id for event, mail in room.journal.story(order_thing(row.bridge, deal_id)) if mail.code == "likely_twin"]
+        if row.erp_id:
+            tx.unbind(row.bridge, "order", deal_id)
+            tx.reopen_intent(room.config.bridges[row.bridge].erp, "order", row.key)
+            answered = replace(answered, erp_id="", erp_number="", agreed={}, lineage=[*row.lineage, row.erp_id])
+        tx.save_order(answered)
     room.journal.retry(waiting)
     out.print(f"deal {deal_id}: {'a new order will be created' if order == 'none' else f'ERP order {order} will be taken over'}")
     return 0
