@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -167,3 +168,19 @@ def test_no_facts_whatever_stop_a_notice(
 def test_the_tables_are_plain_toml() -> None:
     for language in LANGUAGES:
         tomllib.loads((ROOT / "workers/texts" / f"{language}.toml").read_text(encoding="utf-8"))
+
+
+CONSEQUENCES = {"TryLater", "Conflict", "NeedsPerson", "Misconfigured", "UnknownOutcome", "NotFound"}
+
+
+def test_every_error_code_stands_in_the_docs_with_its_owner() -> None:
+    """Codes are for looking up: `docs/errors.md` has a line for each that the code can raise."""
+    raised = set()
+    for room in ("adapters", "workers"):
+        for path in (ROOT / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Call) and getattr(node.func, "id", "") in CONSEQUENCES and node.args:
+                    code = node.args[0]
+                    raised |= {code.value} if isinstance(code, ast.Constant) else set()
+    documented = set(re.findall(r"`([a-z_0-9]+)`", (ROOT / "docs/errors.md").read_text(encoding="utf-8")))
+    assert raised - documented == set()
