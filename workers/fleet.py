@@ -149,7 +149,7 @@ GATEWAY = (
 
 
 def worker(lane: Lane, threads: int, suffix: str = "") -> tuple[str, ...]:
-    """The command of one worker process. Threads: the work is waiting for other systems, and a process costs 80 MB."""
+    """The command of one worker process. Threads: the work is waiting for other systems, and a process costs 125 MB."""
     return (
         *CELERY,
         "worker",
