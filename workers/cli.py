@@ -63,12 +63,13 @@ def explain(
     ],
     config: ConfigPath = None,
     as_json: AsJson = False,
+    calls: Annotated[bool, typer.Option("--calls", help="Every call, also those that only looked.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Do not ask the CRM and the ERP how they stand now.")] = False,
 ) -> None:
     """The whole story of an order across both systems: what happened, who must act, and what happens next."""
     from workers.commands import explain as command
 
-    raise typer.Exit(command.run(config, reference, as_json=as_json, live=not offline))
+    raise typer.Exit(command.run(config, reference, as_json=as_json, live=not offline, calls=calls))
 
 
 @app.command()

@@ -254,11 +254,12 @@ def _capabilities(name: str, connection: Connection, end: CrmDesk | Erp) -> Iter
 def fleet(room: Room, _fix: bool) -> Iterator[Finding]:
     """The parts on this host, and whether every queue has somebody who serves it."""
     status = read_status(room.config.home)
-    if not status.parts and room.config.embedded_broker:
+    running = [name for name, part in status.parts.items() if part.alive()]
+    if not running and (status.parts or room.config.embedded_broker):
         yield Finding("fleet", False, "the fleet does not run here", "`ponte run`")
         return
     for name, part in status.parts.items():
-        if not part.alive():
+        if name not in running:
             ended = f", last exit {part.last_exit}" if part.last_exit is not None else ""
             yield Finding(
                 f"part {name}",
@@ -268,8 +269,8 @@ def fleet(room: Room, _fix: bool) -> Iterator[Finding]:
             )
         elif part.restarts > 3:
             yield Finding(f"part {name}", False, f"was restarted {part.restarts} times", f"see {name}.log in the home's log folder")
-    if status.parts and all(part.alive() for part in status.parts.values()):
-        yield Finding("fleet", True, f"{len(status.parts)} parts run")
+    if status.parts and len(running) == len(status.parts):
+        yield Finding("fleet", True, f"{len(running)} parts run")
     yield from _queues(room.config)
 
 

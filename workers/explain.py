@@ -50,6 +50,7 @@ class End:
     connection: str
     record: Deal | ErpOrder | None = None
     problem: str = ""
+    answered: bool = True
 
 
 @dataclass(frozen=True)
@@ -188,9 +189,9 @@ def _ask(connection: str, question: Callable[[], Deal | ErpOrder | None]) -> End
         with within(LIVE_SECONDS):
             return End(connection, question(), "no order with our key is there")
     except PonteError as error:
-        return End(connection, problem=f"{error.code}: {error.sentence}")
+        return End(connection, problem=f"{error.code}: {error.sentence}", answered=False)
     except Exception as error:  # a wrong setting, or a bug of an adapter: the rest of the story is still worth telling
-        return End(connection, problem=f"{type(error).__name__}; see `ponte doctor`")
+        return End(connection, problem=f"{type(error).__name__}; see `ponte doctor`", answered=False)
 
 
 def _next(room: Room, found: Found, row: OrderRow | None, told: Sequence[tuple[Event, MailboxRow]]) -> list[Next]:
@@ -213,7 +214,7 @@ def _next(room: Room, found: Found, row: OrderRow | None, told: Sequence[tuple[E
                 Next(
                     "finance",
                     "approves or cancels the order in the ERP; "
-                    + ("then finance is reminded" if reminded else "then the salesperson is told"),
+                    + ("else it is reminded" if reminded else "else the salesperson is told"),
                     row.silent_since + patience * (1 if reminded else 2),
                 )
             )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from typer.testing import CliRunner
 
@@ -156,9 +157,21 @@ def test_a_part_that_died_is_said_with_its_log(tmp_path: Path, start: Start) -> 
     home = load(path).home
     home.mkdir()
     dead = PartStatus(state="restarting", last_exit=-9, restarts=1)
-    write_status(home, FleetStatus(1, {"worker-orders": dead}))
-    bad = found(path)["part worker-orders"][0]
-    assert "-9" in bad.sentence and "worker-orders.log" in bad.cure
+    own = psutil.Process()
+    alive = PartStatus(state="ready", pid=own.pid, created=own.create_time())
+    write_status(home, FleetStatus(1, {"worker-orders": dead, "beat": alive}))
+    bad = found(path)
+    assert "-9" in bad["part worker-orders"][0].sentence and "worker-orders.log" in bad["part worker-orders"][0].cure
+    assert "part beat" not in bad
+
+
+def test_a_fleet_that_was_stopped_is_one_finding(tmp_path: Path, start: Start) -> None:
+    path = written(tmp_path, start(*SAFE))
+    home = load(path).home
+    home.mkdir()
+    write_status(home, FleetStatus(1, {"beat": PartStatus(state="stopped", last_exit=0), "gateway": PartStatus(state="stopped")}))
+    bad = found(path)
+    assert "ponte run" in bad["fleet"][0].cure and not any(name.startswith("part ") for name in bad)
 
 
 def test_an_event_that_nobody_works_is_overdue(tmp_path: Path, start: Start) -> None:

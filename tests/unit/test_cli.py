@@ -192,7 +192,10 @@ def test_calls_are_shown_without_their_query(stage: Stage) -> None:
     stage.sell("1", 1)
     call = CallRecord("crm", stage.clock(), "GET", "/Deals?canary=query", None, 12, "attempt 2")
     stage.journal.record_calls("e", "order:main:1", [call])
+    stage.journal.record_calls("e", "order:main:1", [CallRecord("crm", stage.clock(), "POST", "/rpc/", 200, 3, "sale.sale.read")])
+    assert "/rpc/" in stage.ponte("explain", "1", "--offline", "--calls").stdout
     shown = stage.ponte("explain", "1", "--offline").stdout
+    assert "/rpc/" not in shown and "1 call that only looked" in shown
     assert "crm GET /Deals -> no answer, 12 ms  attempt 2" in shown and "canary" not in shown
 
 

@@ -12,13 +12,17 @@ from pydantic import BaseModel
 
 from events.model import Deal, ErpOrder, Reason
 from events.store import CallRecord
-from workers.commands.common import console, emit, local, opened
+from workers.commands.common import console, emit, local, opened, plural
 from workers.config import NoticeRules
 from workers.explain import End, Step, Story, find, story
 from workers.texts import texts
 
+READS = ("read", "search", "search_read", "search_count", "on_change", "login", "control", "second_look", "health")
+"""Last words of a call's note that tell a read, for systems whose every call is a POST."""
 
-def run(path: Path | None, reference: str, *, as_json: bool = False, live: bool = True) -> int:
+
+def run(path: Path | None, reference: str, *, as_json: bool = False, live: bool = True, calls: bool = False) -> int:
+    """`calls`: every call, not only those that changed something or failed."""
     room = opened(path)
     found = find(room.journal, room.config, reference)
     if not found:
@@ -32,14 +36,14 @@ def run(path: Path | None, reference: str, *, as_json: bool = False, live: bool 
         emit({"found": True, "also": others, **_plain(asdict(told))})
         return 0
     out = console()
-    for line in lines(told, room.config.bridges[told.bridge].notices):
+    for line in lines(told, room.config.bridges[told.bridge].notices, calls=calls):
         out.print(line)
     for other in others:
         out.print(f"also: {other}; ask with `deal:ID` or `order:ID`")
     return 0
 
 
-def lines(told: Story, rules: NoticeRules) -> Iterator[str]:
+def lines(told: Story, rules: NoticeRules, *, calls: bool = False) -> Iterator[str]:
     zone = ZoneInfo(rules.timezone)
     yield f"deal {told.deal_id} in bridge {told.bridge} (times: {rules.timezone})"
     order = told.order
@@ -55,7 +59,7 @@ def lines(told: Story, rules: NoticeRules) -> Iterator[str]:
             yield f"  reason: {words.reason(Reason.model_validate(each))}"
     yield ""
     yield "what happened"
-    yield from _happened(told, zone)
+    yield from _happened(told, zone, calls)
     yield ""
     yield "what both systems say now"
     yield from _now(told.crm, "CRM", zone)
@@ -72,10 +76,11 @@ def lines(told: Story, rules: NoticeRules) -> Iterator[str]:
         yield "  nothing is open"
 
 
-def _happened(told: Story, zone: ZoneInfo) -> Iterator[str]:
+def _happened(told: Story, zone: ZoneInfo, every_call: bool) -> Iterator[str]:
     """Events at the time they happened, calls at the time they were made."""
+    shown_calls = [call for call in told.calls if every_call or _telling(call)]
     entries: list[tuple[Any, int, Step | CallRecord]] = [(step.at, 0, step) for step in told.steps]
-    entries += [(call.at, 1, call) for call in told.calls]
+    entries += [(call.at, 1, call) for call in shown_calls]
     for at, _, entry in sorted(entries, key=lambda each: each[:2]):
         if isinstance(entry, CallRecord):
             status = entry.status if entry.status is not None else "no answer"
@@ -93,6 +98,14 @@ def _happened(told: Story, zone: ZoneInfo) -> Iterator[str]:
         shown = {key: value for key, value in entry.facts.items() if value not in ("", None, [], {})}
         if shown:
             yield f"      {', '.join(f'{key}={value}' for key, value in shown.items())}"
+    if len(shown_calls) < len(told.calls):
+        yield f"  and {plural(len(told.calls) - len(shown_calls), 'call')} that only looked: `--calls` shows them"
+
+
+def _telling(call: CallRecord) -> bool:
+    """It failed, or may have changed something."""
+    read = call.method == "GET" or call.note.replace(".", " ").split()[-1:] in [[word] for word in READS]
+    return call.status is None or call.status >= 400 or not read
 
 
 def _now(end: End | None, role: str, zone: ZoneInfo) -> Iterator[str]:
@@ -100,7 +113,7 @@ def _now(end: End | None, role: str, zone: ZoneInfo) -> Iterator[str]:
         return
     record = end.record
     if record is None:
-        yield f"  {role} ({end.connection}) could not be asked: {end.problem}"
+        yield f"  {role} ({end.connection}){'' if end.answered else ' could not be asked'}: {end.problem}"
     elif isinstance(record, Deal):
         won = f", {record.status} at {local(record.closed_at, zone)}" if record.closed_at else f", {record.status}"
         where = f"stage {record.stage_id or '?'}, owner {record.owner_id or 'none'}"

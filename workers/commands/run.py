@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from adapters.errors import PonteError
 from workers import fleet
@@ -15,18 +16,30 @@ from workers.supervisor import say_on_stdout, supervise
 
 
 def run(path: Path | None, *, sandbox: bool = False) -> int:
-    playground = None
     if sandbox:
         from sandbox.prepare import prepare
 
         path = prepare(SANDBOX_CONFIG.parent)
-        playground = fleet.Sandbox(SANDBOX_CONFIG.parent.resolve())
     path = config_path(path)
-    return start(loaded(path), path, playground)
+    config = loaded(path)
+    return start(config, path, playground(config, path.parent.resolve()) if sandbox else None)
+
+
+def playground(config: Config, home: Path) -> fleet.Sandbox:
+    """The sandbox's systems where this configuration looks for them, with the minute that it counts calls by."""
+    crm, erp = (
+        next(each.settings for each in config.connections.values() if each.adapter == name) for name in ("ploomes", "tryton")
+    )
+    return fleet.Sandbox(
+        home,
+        crm_port=urlsplit(crm["url"]).port or 80,
+        erp_port=urlsplit(erp["url"]).port or 80,
+        minute_seconds=float(crm.get("minute_seconds", 60)),
+    )
 
 
 def start(
-    config: Config, path: Path, playground: fleet.Sandbox | None = None, on_ready: Callable[[], int | None] | None = None
+    config: Config, path: Path, systems: fleet.Sandbox | None = None, on_ready: Callable[[], int | None] | None = None
 ) -> int:
     """Prepare, migrate, supervise. `on_ready` runs once everything works; an exit code that it returns stops the fleet."""
     fleet.prepare(config)
@@ -38,7 +51,7 @@ def start(
         threading.Thread(target=register_webhooks, args=(config,), name="webhooks", daemon=True).start()
         return on_ready() if on_ready else None
 
-    return supervise(fleet.parts(config, path, sandbox=playground), config.home, on_ready=ready)
+    return supervise(fleet.parts(config, path, sandbox=systems), config.home, on_ready=ready)
 
 
 def register_webhooks(config: Config, say: Callable[[str], None] = say_on_stdout) -> bool:
@@ -56,6 +69,6 @@ def register_webhooks(config: Config, say: Callable[[str], None] = say_on_stdout
             say(f"{name}: webhooks not registered ({error.code}), polling goes on; later `ponte doctor --fix`. {error.fix}")
         else:
             if changed:
-                say(f"{name}: webhooks registered: {', '.join(changed)}")
+                say(f"{name}: webhooks: {', '.join(changed)}")
     room.journal.close()
     return fine
