@@ -29,7 +29,7 @@ def _facts(erp: ErpOrder | None, row: OrderRow, reasons: Sequence[Reason] = ()) 
     if erp is not None:
         facts |= {"order_number": erp.number or erp.id, "total": str(erp.total), "currency": erp.currency}
         if erp.decision is not None:
-            facts |= {"by": erp.decision.by, "at": erp.decision.at.isoformat()}
+            facts |= {"by": "" if erp.decision.by_us else erp.decision.by, "at": erp.decision.at.isoformat()}
     return facts
 
 
