@@ -147,6 +147,9 @@ def test_a_decision_is_explained_with_who_made_it_and_when(stage: Stage) -> None
     stage.work()
     text = "\n".join(lines(story(stage.room, find(stage.journal, stage.config, "1")[0]), stage.config.bridges["main"].notices))
     assert "rejected by finance at 2025-12-31" in text  # local time: UTC-3
+    stage.sell("1", 1)  # corrected: the ERP now tells of the approval only, the story of both
+    text = "\n".join(lines(story(stage.room, find(stage.journal, stage.config, "1")[0]), stage.config.bridges["main"].notices))
+    assert "decided by finance" in text and "because finance_cancelled: no" in text and "approved, revision 2" in text
 
 
 @pytest.mark.parametrize("how", ["deal", "order id", "order number", "key", "event"])

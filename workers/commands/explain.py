@@ -95,11 +95,26 @@ def _happened(told: Story, zone: ZoneInfo, every_call: bool) -> Iterator[str]:
             yield f"      {entry.owner or 'operator'}: {entry.sentence}"
         if entry.due_at and not entry.settled_at:
             yield f"      again at {local(entry.due_at, zone)}"
+        yield from (f"      {each}" for each in _decided(entry))
         shown = {key: value for key, value in entry.facts.items() if value not in ("", None, [], {})}
         if shown:
             yield f"      {', '.join(f'{key}={value}' for key, value in shown.items())}"
     if len(shown_calls) < len(told.calls):
         yield f"  and {plural(len(told.calls) - len(shown_calls), 'call')} that only looked: `--calls` shows them"
+
+
+def _decided(step: Step) -> Iterator[str]:
+    """Who decided, and why, as the notice of it says."""
+    facts = step.payload.get("facts") or {}
+    if facts.get("by"):
+        yield f"decided by {facts['by']}"
+    for each in facts.get("reasons") or ():
+        reason = Reason.model_validate(each)
+        yield f"because {reason.code}" + (f": {_one_line(reason.text)}" if reason.text else "")
+
+
+def _one_line(text: str) -> str:
+    return " / ".join(line.strip() for line in text.splitlines() if line.strip())
 
 
 def _telling(call: CallRecord) -> bool:
@@ -126,7 +141,7 @@ def _now(end: End | None, role: str, zone: ZoneInfo) -> Iterator[str]:
         )
         if record.decision:
             who = "ponte" if record.decision.by_us else record.decision.by or "?"
-            why = "; ".join(reason.text or reason.code for reason in record.decision.reasons)
+            why = "; ".join(_one_line(reason.text) or reason.code for reason in record.decision.reasons)
             yield f"    {record.decision.verdict} by {who} at {local(record.decision.at, zone)}" + (f": {why}" if why else "")
         for line in record.lines:
             yield f"    {line.product_code}  {line.quantity} x {line.unit_price}"
