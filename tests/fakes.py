@@ -1,6 +1,7 @@
 """A CRM and an ERP in memory, as small as the ports allow, with the faults that matter switched on by the test.
 
-They are for properties over thousands of interleavings; the scenario tests use a real ERP.
+They are for properties over thousands of interleavings; the scenario tests use a real ERP. `Wire` stands between the bridge
+and either of them: it counts the calls and fails those that the test names.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from adapters.errors import Conflict, NotFound, Rejected, UnknownOutcome
 from adapters.ports import CrmCapabilities, CrmDocument, ErpCapabilities, Health
@@ -23,15 +25,19 @@ from events.model import (
     ErpOrder,
     ErpStage,
     Hint,
+    Invoice,
     Order,
     OrderLine,
     Person,
     Reason,
     ReasonKind,
+    Shipment,
     Verdict,
 )
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+SEALED = (ErpStage.APPROVED, ErpStage.INVOICED, ErpStage.SHIPPED, ErpStage.DONE)
+"""Stages that no correction and no withdrawal of ours can reach."""
 
 
 class Clock:
@@ -48,17 +54,64 @@ class Clock:
         self.now += timedelta(seconds=seconds)
 
 
+class Wire:
+    """An end as the bridge sees it. `fail[method]` is an error for each coming call, or a function that may raise one."""
+
+    def __init__(self, end: Any) -> None:
+        self.end = end
+        self.calls: list[str] = []
+        self.fail: dict[str, list[Exception]] = {}
+        self.down: Callable[[], Exception] | None = None
+        """Every call fails with this."""
+        self.before: dict[str, Callable[[], object]] = {}
+        """What somebody else does at the very moment before the next call of this method."""
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self.end, name)
+        if not callable(value):
+            return value
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self.calls.append(name)
+            if self.down is not None:
+                raise self.down()
+            if self.fail.get(name):
+                raise self.fail[name].pop(0)
+            self.before.pop(name, lambda: None)()
+            return value(*args, **kwargs)
+
+        return call
+
+
+class FakeChannel:
+    """Mail or chat in a list."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    def send(self, recipient: Person, title: str, body: str) -> None:
+        self.sent.append(title)
+
+
 @dataclass
 class FakeDeal:
     status: DealStatus = DealStatus.OPEN
     mark: str = ""
     stage: str = "proposal"
     changed_at: datetime = EPOCH
+    closed_at: datetime = EPOCH
     quantity: Decimal = Decimal(1)
+    more: tuple[OrderLine, ...] = ()
+    """Lines beside the first, whose quantity is `quantity`."""
+    customer: str = "30"
     notes: dict[str, str] = field(default_factory=dict)
     tasks: dict[str, str] = field(default_factory=dict)
     fields: dict[str, str] = field(default_factory=dict)
     returned: int = 0
+
+
+def contact(id_: str, tax_id: str = "11444777000161") -> Customer:
+    return Customer(connection="crm", id=id_, name="Example", tax_id=tax_id, address=Address(street="A", number="1"))
 
 
 class FakeCrm:
@@ -68,6 +121,7 @@ class FakeCrm:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.deals: dict[str, FakeDeal] = {}
+        self.contacts = {"30": contact("30")}
         self._marks = itertools.count(1)
 
     # what a salesperson does
@@ -78,11 +132,11 @@ class FakeCrm:
 
     def win(self, deal_id: str) -> None:
         deal = self.touch(deal_id)
-        deal.status, deal.mark = DealStatus.WON, f"win {next(self._marks)}"
+        deal.status, deal.mark, deal.closed_at = DealStatus.WON, f"win {next(self._marks)}", deal.changed_at
 
     def lose(self, deal_id: str) -> None:
         deal = self.touch(deal_id)
-        deal.status, deal.mark = DealStatus.LOST, f"loss {next(self._marks)}"
+        deal.status, deal.mark, deal.closed_at = DealStatus.LOST, f"loss {next(self._marks)}", deal.changed_at
 
     def reopen(self, deal_id: str) -> None:
         deal = self.touch(deal_id)
@@ -102,10 +156,10 @@ class FakeCrm:
             id=deal_id,
             status=deal.status,
             mark=deal.mark,
-            closed_at=deal.changed_at if deal.mark else None,
+            closed_at=deal.closed_at if deal.mark else None,
             changed_at=deal.changed_at,
             owner_id="7",
-            customer_id="30",
+            customer_id=deal.customer,
         )
 
     def changed_deals(self, since: datetime) -> Iterator[Deal]:
@@ -114,14 +168,12 @@ class FakeCrm:
                 yield self.deal(deal_id)
 
     def document(self, deal: Deal) -> CrmDocument:
-        quantity = self.deals[deal.id].quantity
-        if quantity <= 0:
+        ours = self.deals[deal.id]
+        if ours.quantity <= 0:
             return CrmDocument(None, (Reason(kind=ReasonKind.DOCUMENT, code="document_missing"),))
-        customer = Customer(
-            connection=self.name, id="30", name="Example", tax_id="11444777000161", address=Address(street="A", number="1")
-        )
-        line = OrderLine(product_code="SKU-1", quantity=quantity, unit_price=Decimal(10))
-        return CrmDocument(Order(connection=self.name, id=f"o{deal.id}", deal_id=deal.id, customer=customer, lines=(line,)))
+        lines = (OrderLine(product_code="SKU-1", quantity=ours.quantity, unit_price=Decimal(10)), *ours.more)
+        customer = self.contacts[ours.customer]
+        return CrmDocument(Order(connection=self.name, id=f"o{deal.id}", deal_id=deal.id, customer=customer, lines=lines))
 
     def person(self, user_id: str) -> Person:
         return Person(id=user_id, language="en")
@@ -162,6 +214,10 @@ class FakeSale:
     decision: Decision | None = None
     version: int = 1
     changed_at: datetime = EPOCH
+    customer_id: str = "c1"
+    changed_by: str = "us"
+    invoices: tuple[Invoice, ...] = ()
+    shipments: tuple[Shipment, ...] = ()
 
 
 class FakeErp:
@@ -201,6 +257,31 @@ class FakeErp:
             if sale.stage in (ErpStage.QUOTED, ErpStage.WAITING):
                 self.decide(sale, verdict)
 
+    def edit(self, sale: FakeSale, code: str = "SKU-1", *, quantity: int, price: int = 10) -> None:
+        """Finance changes a line, adds one, or with quantity 0 takes it out."""
+        rest = [line for line in sale.lines if line.product_code != code]
+        new = [ErpLine(product_code=code, quantity=Decimal(quantity), unit_price=Decimal(price))] if quantity else []
+        sale.lines, sale.changed_by = tuple(rest + new), "finance"
+        self._touch(sale)
+
+    def invoice(self, sale: FakeSale, id_: str, state: str = "posted") -> None:
+        """Post an invoice, or move the one with this id to another state."""
+        rest = tuple(each for each in sale.invoices if each.id != id_)
+        sale.invoices = (*rest, Invoice(id=id_, number=f"NF-{id_}", state=state))
+        sale.stage = ErpStage.APPROVED if state == "cancelled" else ErpStage.INVOICED
+        self._touch(sale)
+
+    def ship(self, sale: FakeSale, id_: str) -> None:
+        sale.shipments, sale.stage = (*sale.shipments, Shipment(id=id_, state="shipped", tracking="TRACK-1")), ErpStage.SHIPPED
+        self._touch(sale)
+
+    def type_by_hand(self, quantity: int, customer_id: str = "c1") -> FakeSale:
+        """Somebody writes an order into the ERP that knows nothing of a deal."""
+        line = ErpLine(product_code="SKU-1", quantity=Decimal(quantity), unit_price=Decimal(10))
+        sale = FakeSale(str(next(self._ids)), "", 0, (line,), ErpStage.QUOTED, changed_at=self.clock(), customer_id=customer_id)
+        self.sales[sale.id] = sale
+        return sale
+
     def land(self) -> None:
         """Whatever was still under way commits now."""
         late, self.late = self.late, []
@@ -222,11 +303,14 @@ class FakeErp:
             stage=sale.stage,
             version=str(sale.version),
             changed_at=sale.changed_at,
-            customer_id="c1",
+            customer_id=sale.customer_id,
             lines=sale.lines,
             total=total,
             untaxed=total,
             decision=sale.decision,
+            invoices=sale.invoices,
+            shipments=sale.shipments,
+            changed_by=sale.changed_by,
         )
 
     # the port
@@ -243,11 +327,17 @@ class FakeErp:
         return [self._view(sale) for sale in self.sales.values() if sale.key == key]
 
     def likely_twins(self, order: Order, customer_id: str, since: datetime) -> Sequence[ErpOrder]:
-        return ()
+        mine = [self._view(sale) for sale in self.sales.values() if not sale.key and sale.customer_id == customer_id]
+        return [each for each in mine if each.untaxed == order.total]
 
     def adopt_order(self, order_id: str, key: str) -> ErpOrder:
-        self.sales[order_id].key = key
-        return self._view(self.sales[order_id])
+        if order_id not in self.sales:
+            raise NotFound("order_not_found")
+        sale = self.sales[order_id]
+        if sale.key not in ("", key):
+            raise Conflict("bears_another_key")
+        sale.key = key
+        return self._view(sale)
 
     def order(self, order_id: str) -> ErpOrder:
         if order_id not in self.sales:
@@ -267,7 +357,8 @@ class FakeErp:
                 for sale in self.sales.values():
                     if sale.key == key:
                         return sale
-            sale = FakeSale(str(next(self._ids)), key, revision, self._lines(order), changed_at=self.clock())
+            lines = self._lines(order)
+            sale = FakeSale(str(next(self._ids)), key, revision, lines, changed_at=self.clock(), customer_id=customer_id)
             self.sales[sale.id] = sale
             return sale
 
@@ -296,12 +387,7 @@ class FakeErp:
 
     def amend_order(self, current: ErpOrder, order: Order, customer_id: str, revision: int) -> ErpOrder:
         sale = self.sales[current.id]
-        if str(sale.version) != current.version or sale.stage in (
-            ErpStage.APPROVED,
-            ErpStage.INVOICED,
-            ErpStage.SHIPPED,
-            ErpStage.DONE,
-        ):
+        if str(sale.version) != current.version or sale.stage in SEALED:
             raise Conflict("changed_meanwhile")
         sale.stage, sale.decision, sale.lines, sale.revision = ErpStage.DRAFT, None, self._lines(order), revision
         self._touch(sale)
@@ -309,7 +395,7 @@ class FakeErp:
 
     def cancel_order(self, current: ErpOrder) -> ErpOrder:
         sale = self.sales[current.id]
-        if str(sale.version) != current.version:
+        if str(sale.version) != current.version or sale.stage in SEALED:
             raise Conflict("changed_meanwhile")
         if sale.stage is not ErpStage.CANCELLED:
             self.decide(sale, Verdict.REJECTED, by_us=True)

@@ -13,7 +13,7 @@ from typing import Any
 from events.model import DealStatus, ErpOrder, ErpStage, Reason, ReasonKind, Verdict
 from events.store import Claim, NewEvent, OrderRow, Outcome
 from workers.bootstrap import Room
-from workers.flows.order_plan import STATE_OF_STAGE, OrderState, finance_rejected
+from workers.flows.order_plan import BEYOND_CORRECTION, STATE_OF_STAGE, OrderState, finance_rejected
 from workers.flows.orders import Desk, desk
 from workers.flows.sightings import order_events, snapshot
 from workers.handling import Done
@@ -38,9 +38,14 @@ def _dumped(reasons: Sequence[Reason]) -> list[dict[str, Any]]:
 
 
 def _read(at: Desk) -> tuple[OrderRow, ErpOrder]:
-    """The order on both books; binds one that was created by an attempt that did not live to bind it."""
+    """The order on both books; binds one that was created by an attempt that did not live to bind it.
+
+    Raises `NeedsPerson` when the ERP holds another order with our key beside the bound one.
+    """
     row = at.row() or at.fresh_row()
     erp = at.erp.order(str(at.claim.event.payload["erp_id"]))
+    if row.erp_id and erp.id != row.erp_id:
+        at.found_by_key()
     if not row.erp_id:
         row = replace(row, erp_id=erp.id, erp_number=erp.number)
         with at.room.journal.owned(at.claim) as tx:
@@ -167,7 +172,9 @@ def order_changed(room: Room, claim: Claim) -> Done:
     at = desk(room, claim)
     before = at.row()
     row, erp = _read(at)
-    if (before is None or not before.erp_id) and row.state == OrderState.WITHDRAWN and erp.stage is not ErpStage.CANCELLED:
+    if erp.id != row.erp_id:
+        return Done(Outcome.superseded("no_longer_a_double"))
+    if row.state == OrderState.WITHDRAWN and not row.agreed and erp.stage not in BEYOND_CORRECTION | {ErpStage.CANCELLED}:
         # created by an answer that was lost, after the deal was withdrawn: it must not stay
         erp = at.erp.cancel_order(erp)
         return _done(replace(row, erp_number=erp.number), "late_order_cancelled", ())

@@ -72,6 +72,11 @@ def order_events(bridge: str, deal_id: str, erp: ErpOrder, row: OrderRow | None)
             )
         )
 
+    if row is not None and row.erp_id and row.erp_id != erp.id:
+        # our key on another order than the bound one: in an ERP without unique keys an answer that landed too late
+        if erp.stage is not ErpStage.CANCELLED:
+            add("OrderChanged", f"beside {row.erp_id}")
+        return events
     decision = erp.decision
     if decision is not None and decision.verdict is Verdict.APPROVED:
         add("OrderApproved", decision.mark, decision=decision.mark)
