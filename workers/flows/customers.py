@@ -69,11 +69,10 @@ def ensure(room: Room, claim: Claim, bridge: str, erp_name: str, book: CustomerB
             with journal.owned(claim) as tx:
                 tx.bind(bridge, "customer", customer.id, binding.erp_id, {**binding.snapshot, "crm": carried})
         return binding.erp_id
+    key = customer.tax_id or customer.id
     if known is None:
         with journal.owned(claim) as tx:
-            intent = tx.intent(
-                bridge, erp_name, "customer", customer.tax_id or customer.id, event_id=claim.event.id, facts={"crm_id": customer.id}
-            )
+            intent = tx.intent(bridge, erp_name, "customer", key, event_id=claim.event.id, facts={"crm_id": customer.id})
         if intent.facts["crm_id"] != customer.id:
             # the same tax id under another contact is on its way at this moment: look again when it has landed
             raise TryLater("customer_on_its_way", after=5)
@@ -85,8 +84,12 @@ def ensure(room: Room, claim: Claim, bridge: str, erp_name: str, book: CustomerB
             tx.finish_intent(intent.id, known)
     else:
         # first met in the ERP: what the CRM says from now on is what travels, not what it said before
+        opened = journal.intents(bridge, target=erp_name, kind="customer", key=key, state="open")
+        ours = [intent for intent in opened if intent.facts["crm_id"] == customer.id]
         with journal.owned(claim) as tx:
-            tx.bind(bridge, "customer", customer.id, known, {"crm": carried, "created_by_us": False})
+            tx.bind(bridge, "customer", customer.id, known, {"crm": carried, "created_by_us": bool(ours)})
+            for intent in ours:
+                tx.finish_intent(intent.id, known)
     return known
 
 
