@@ -10,8 +10,8 @@ from decimal import Decimal
 import pytest
 
 from adapters.errors import TryLater
-from events.model import Address, DealStatus, ErpStage, OrderLine, Verdict
-from tests.fakes import EPOCH, contact
+from events.model import DealStatus, ErpStage, OrderLine, Verdict
+from tests.fakes import EPOCH
 from tests.stage import DEAL, Stage, staged
 from workers import schedule
 
@@ -154,6 +154,53 @@ def test_a_deal_without_a_document_never_leaves_and_is_returned_with_its_reason(
     stage.win(5)
     stage.settle()
     assert stage.sale.stage is ErpStage.APPROVED
+
+
+def test_a_correction_that_fails_preflight_leaves_nothing_before_finance(stage: Stage) -> None:
+    waiting(stage)
+    stage.win(0)
+    stage.settle()
+    assert (stage.sale.stage, stage.row().state) == (ErpStage.CANCELLED, "returned")
+    assert stage.crm.deals[DEAL].status is DealStatus.OPEN
+    stage.win(25)
+    stage.settle()
+    assert (stage.sale.stage, quantities(stage), stage.row().state) == (ErpStage.WAITING, {"SKU-1": 25}, "submitted")
+
+
+def test_a_correction_cut_after_its_amend_and_taken_back_sends_what_the_document_says(stage: Stage) -> None:
+    waiting(stage, 25)
+    stage.win(30)
+    stage.poll("crm")
+    stage.kill_at = "after-amend"
+    stage.work_all()
+    assert (quantities(stage), stage.sale.stage) == ({"SKU-1": 30}, ErpStage.DRAFT)
+    stage.win(25)
+    stage.settle()
+    assert (stage.sale.stage, quantities(stage), stage.row().state) == (ErpStage.WAITING, {"SKU-1": 25}, "submitted")
+
+
+@pytest.mark.parametrize("step", ["before-amend", "after-amend", "after-read-back", "before-outcome"])
+def test_an_edit_of_finances_that_was_kept_is_told_whatever_is_killed(stage: Stage, step: str) -> None:
+    waiting(stage, 25)
+    stage.erp.edit(stage.sale, quantity=22)
+    stage.win(30)
+    stage.poll("crm")
+    stage.kill_at = step
+    stage.work_all()
+    assert stage.kill_at == ""
+    stage.settle()
+    assert (stage.sale.stage, stage.sale.revision, quantities(stage)) == (ErpStage.WAITING, 2, {"SKU-1": 22})
+    assert stage.told().count("finance_changed") == 1
+
+
+def test_an_edit_that_was_kept_is_told_even_if_credit_then_refuses(stage: Stage) -> None:
+    waiting(stage, 25)
+    stage.erp.edit(stage.sale, quantity=22)
+    stage.erp.limit = 10
+    stage.win(30)
+    stage.settle()
+    assert stage.row().state == "returned"
+    assert (stage.told().count("finance_changed"), stage.told().count("order_rejected")) == (1, 1)
 
 
 # --- answers that are lost
@@ -413,129 +460,3 @@ def test_silence_reminds_finance_and_then_tells_the_salesperson_once_each(stage:
     schedule.overdue(stage.room, "main", stage.room.config.bridges["main"])
     stage.settle()
     assert stage.row().silent_since is None
-
-
-# --- customers
-
-
-def test_two_deals_of_one_new_customer_create_one_customer(stage: Stage) -> None:
-    stage.win(5, "1")
-    stage.win(6, "2")
-    stage.poll("crm")
-    first, second = (bell.event_id for bell in stage.journal.due())
-    stage.erp_wire.before["create_customer"] = lambda: stage.work(second)
-    stage.work(first)
-    stage.settle()
-    assert [each.code for each in stage.erp.customers.values()] == ["CRM-30"]
-    assert {sale.key for sale in stage.erp.sales.values()} == {"PONTE-main-1", "PONTE-main-2"}
-    assert len(stage.journal.bindings("main", "customer")) == 1
-
-
-def test_two_contacts_with_one_tax_id_become_one_customer_and_a_reason(stage: Stage) -> None:
-    stage.crm.contacts["31"] = contact("31")
-    stage.crm.touch("2").customer = "31"
-    stage.win(5, "1")
-    stage.win(6, "2")
-    stage.settle()
-    assert len(stage.erp.customers) == 1
-    assert stage.sale.key == "PONTE-main-1"
-    assert stage.told("2") == ["order_returned"]
-    assert [each["code"] for each in stage.row("2").reasons] == ["customer_bound_to_another"]
-
-
-def test_two_contacts_with_one_tax_id_at_the_same_moment_create_one_customer(stage: Stage) -> None:
-    stage.crm.contacts["31"] = contact("31")
-    stage.crm.touch("2").customer = "31"
-    stage.win(5, "1")
-    stage.win(6, "2")
-    stage.poll("crm")
-    first, second = (bell.event_id for bell in stage.journal.due())
-    stage.erp_wire.before["create_customer"] = lambda: stage.work(second)
-    stage.work(first)
-    stage.settle()
-    assert len(stage.erp.customers) == 1
-    assert [each["code"] for each in stage.row("2").reasons] == ["customer_bound_to_another"]
-
-
-def test_a_changed_address_is_carried_with_the_next_deal(stage: Stage) -> None:
-    stage.win(5, "1")
-    stage.settle()
-    stage.crm.contacts["30"] = stage.crm.contacts["30"].model_copy(update={"address": Address(street="B", number="2"), "name": "New"})
-    stage.win(6, "2")
-    stage.settle()
-    (customer,) = stage.erp.customers.values()
-    assert customer.address.street == "B"
-    assert customer.name == "Example", "the name is the ERP's"
-
-
-def test_a_customer_whose_creation_was_cut_is_found_and_bound(stage: Stage) -> None:
-    stage.win(5)
-    stage.poll("crm")
-    stage.kill_at = "after-remote-commit"
-    stage.work_all()
-    assert (len(stage.erp.customers), stage.erp.sales) == (1, {})
-    stage.settle()
-    assert len(stage.erp.customers) == 1
-    assert stage.sale.stage is ErpStage.APPROVED
-
-
-# --- orders typed by hand
-
-
-def typed(stage: Stage, stage_of_it: ErpStage = ErpStage.QUOTED) -> None:
-    stage.win(3, "0")
-    stage.settle()
-    twin = stage.erp.type_by_hand(5)
-    if stage_of_it is ErpStage.APPROVED:
-        stage.erp.decide(twin, Verdict.APPROVED)
-    stage.win(5)
-    stage.settle()
-    assert stage.stuck() == [("DealWon", "parked", "likely_twin", "operator")]
-    assert len(stage.erp.sales) == 2
-
-
-def answer(stage: Stage, order: str) -> None:
-    row = stage.row()
-    with stage.journal.transaction() as tx:
-        tx.save_order(replace(row, facts={**row.facts, "adopt": order}))
-    stage.journal.retry([event.id for event, _ in stage.journal.open_rows()])
-    stage.settle()
-
-
-def test_a_likely_twin_is_adopted_with_our_key(stage: Stage) -> None:
-    typed(stage)
-    answer(stage, "2")
-    assert len(stage.erp.sales) == 2
-    twin = stage.erp.sales["2"]
-    assert (twin.key, twin.stage, twin.revision) == ("PONTE-main-1", ErpStage.APPROVED, 1)
-    assert (stage.row().state, stage.row().erp_id) == ("approved", "2")
-
-
-def test_an_approved_order_is_adopted_as_it_stands(stage: Stage) -> None:
-    typed(stage, ErpStage.APPROVED)
-    answer(stage, "2")
-    twin = stage.erp.sales["2"]
-    assert (twin.key, twin.stage, len(stage.erp.sales)) == ("PONTE-main-1", ErpStage.APPROVED, 2)
-    assert (stage.row().state, stage.row().erp_id) == ("approved", "2")
-    assert stage.stuck() == []
-    assert "correction_refused" not in stage.told()
-
-
-def test_none_creates_the_order_beside_the_twin(stage: Stage) -> None:
-    typed(stage)
-    answer(stage, "none")
-    assert {sale.key: sale.stage for sale in stage.erp.sales.values()} == {
-        "PONTE-main-0": ErpStage.APPROVED,
-        "": ErpStage.QUOTED,
-        "PONTE-main-1": ErpStage.APPROVED,
-    }
-    assert stage.row().erp_id == "3"
-
-
-def test_an_order_that_vanished_from_the_erp_waits_for_a_person(stage: Stage) -> None:
-    waiting(stage)
-    stage.erp.sales.clear()
-    stage.win(30)
-    stage.settle()
-    assert stage.stuck() == [("DealWon", "parked", "order_vanished", "operator")]
-    assert stage.erp.sales == {}

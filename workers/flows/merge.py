@@ -1,9 +1,11 @@
 """Finance's edits are facts: a correction is merged with what finance changed since we last agreed, three ways.
 
-agreed (what we read back after our write)   the ERP now   the corrected document    goes to the ERP
-10 x A                                       8 x A         10 x A                    8 x A, and the salesperson is told
-10 x A                                       10 x A        12 x A                    12 x A
-10 x A                                       8 x A         12 x A                    8 x A: finance's word stands, told too
+the document then   agreed (read back then)   the ERP now   the correction   goes to the ERP
+10 x A              10 x A                    8 x A         10 x A           8 x A, and the salesperson is told
+10 x A              10 x A                    10 x A        12 x A           12 x A
+10 x A              10 x A                    8 x A         12 x A           8 x A: finance's word stands, told too
+10 x A              8 x A (kept, told)        8 x A         10 x A           8 x A: the salesperson left it so
+10 x A              8 x A (kept, told)        8 x A         12 x A           12 x A: the answer to what was told
 """
 
 from __future__ import annotations
@@ -14,7 +16,6 @@ from decimal import Decimal
 
 from events.model import ErpOrder, Order, OrderLine
 from events.store import OrderRow
-from workers.flows.sightings import finance_edits
 
 
 @dataclass(frozen=True)
@@ -29,47 +30,79 @@ class Kept:
 
     @property
     def sentence(self) -> str:
-        return f"{self.product}: {self.field} {self.agreed} -> {self.kept}"
+        return f"{self.product}: {self.field} {self.agreed} -> {self.kept}".removeprefix(": ")
 
 
-Held = dict[str, tuple[Decimal, Decimal]]
+Value = tuple[Decimal, Decimal]
+Held = dict[str, Value]
 
 
 def finance_edits_kept(order: Order, erp: ErpOrder, row: OrderRow) -> tuple[Order, tuple[Kept, ...]]:
-    """The document as it goes to the ERP, and which of finance's edits it keeps.
+    """The document as it goes to the ERP, and which of finance's new edits it keeps.
 
     Products that stand on several lines are compared only as a whole: if finance touched one, its lines all stay as they are
     in the document, and nothing is guessed.
     """
-    if not row.agreed or not finance_edits(erp, row):
+    if not row.agreed or erp.revision != row.agreed.get("revision"):
         return order, ()
-    agreed: Held = _held([(line[0], Decimal(line[1]), Decimal(line[2])) for line in row.agreed["erp"]["lines"]])
-    now: Held = _held([(line.product_code, line.quantity, line.unit_price) for line in erp.lines])
+    said_lines = row.agreed.get("content", {}).get("lines", [])
+    said = _held([(line[0], Decimal(line[1]), Decimal(line[2])) for line in said_lines])
+    agreed = _held([(line[0], Decimal(line[1]), Decimal(line[2])) for line in row.agreed["erp"]["lines"]])
+    now = _held([(line.product_code, line.quantity, line.unit_price) for line in erp.lines])
+    standing = {line.product_code for line in erp.lines}
     counted = Counter(line.product_code for line in order.lines)
     kept: list[Kept] = []
     lines: list[OrderLine] = []
     for line in order.lines:
         code = line.product_code
-        if counted[code] > 1 or code not in agreed or agreed[code] == now.get(code):
+        asked = (line.quantity, order.net_unit_price(line))
+        edited = code in agreed and agreed[code] != now.get(code)
+        split = code in standing and code not in now
+        if counted[code] > 1 or split or not (edited or said.get(code) == asked):
             lines.append(line)
             continue
-        asked = (line.quantity, order.net_unit_price(line))
-        if code not in now:
-            kept.append(Kept(code, "quantity", str(agreed[code][0]), "0", str(asked[0])))
-            continue
-        quantity, price = now[code]
-        if quantity != agreed[code][0]:
-            kept.append(Kept(code, "quantity", str(agreed[code][0]), str(quantity), str(asked[0])))
-            line = line.model_copy(update={"quantity": quantity})
-        if price != agreed[code][1]:
-            kept.append(Kept(code, "unit_price", str(agreed[code][1]), str(price), str(asked[1])))
-            line = line.model_copy(update={"unit_price": _before_discounts(order, line, price)})
-        lines.append(line)
-    for code in now.keys() - agreed.keys() - counted.keys():
-        quantity, price = now[code]
-        kept.append(Kept(code, "quantity", "0", str(quantity), "0"))
-        lines.append(OrderLine(product_code=code, quantity=quantity, unit_price=_before_header(order, price)))
-    return order.model_copy(update={"lines": tuple(lines)}), tuple(kept)
+        if edited:
+            kept += _edits(code, agreed[code], now.get(code), asked)
+        if code in now:
+            lines.append(_with(order, line, asked, now[code]))
+    known = {line[0] for line in said_lines}
+    for code in sorted(now.keys() - counted.keys()):
+        edited = agreed.get(code) != now[code]
+        if edited:
+            kept += _edits(code, agreed.get(code), now[code], None)
+        if edited or code not in known:
+            quantity, price = now[code]
+            lines.append(OrderLine(product_code=code, quantity=quantity, unit_price=_before_header(order, price)))
+    term, new_term = _payment_term(order, erp, row)
+    return order.model_copy(update={"lines": tuple(lines), "payment_term": term}), (*kept, *new_term)
+
+
+def _edits(code: str, agreed: Value | None, now: Value | None, asked: Value | None) -> list[Kept]:
+    before, after, wanted = agreed or (Decimal(0), Decimal(0)), now or (Decimal(0), Decimal(0)), asked or (Decimal(0), Decimal(0))
+    edits = []
+    if before[0] != after[0]:
+        edits.append(Kept(code, "quantity", str(before[0]), str(after[0]), str(wanted[0])))
+    if agreed and now and before[1] != after[1]:
+        edits.append(Kept(code, "unit_price", str(before[1]), str(after[1]), str(wanted[1])))
+    return edits
+
+
+def _with(order: Order, line: OrderLine, asked: Value, now: Value) -> OrderLine:
+    """The document's line with what the ERP holds of it."""
+    quantity, price = now
+    if price == asked[1]:
+        return line.model_copy(update={"quantity": quantity})
+    if line.bonus or line.discount_percent == 100:
+        line = line.model_copy(update={"bonus": False, "discount_percent": Decimal(0)})
+    return line.model_copy(update={"quantity": quantity, "unit_price": _before_discounts(order, line, price)})
+
+
+def _payment_term(order: Order, erp: ErpOrder, row: OrderRow) -> tuple[str, list[Kept]]:
+    agreed = str(row.agreed["erp"].get("payment_term") or "")
+    if erp.payment_term != agreed:
+        return erp.payment_term, [Kept("", "payment_term", agreed, erp.payment_term, order.payment_term)]
+    unchanged = row.agreed.get("content", {}).get("payment_term") == order.payment_term
+    return (erp.payment_term or order.payment_term) if unchanged else order.payment_term, []
 
 
 def _held(lines: list[tuple[str, Decimal, Decimal]]) -> Held:
@@ -83,7 +116,7 @@ def _before_discounts(order: Order, line: OrderLine, net: Decimal) -> Decimal:
     share = (100 - line.discount_percent) / Decimal(100)
     share *= (100 - order.section_discounts.get(line.section, Decimal(0))) / Decimal(100)
     share *= (100 - order.discount_percent) / Decimal(100)
-    return net / share if share and not line.bonus else net
+    return net / share if share else net
 
 
 def _before_header(order: Order, net: Decimal) -> Decimal:

@@ -106,7 +106,8 @@ def plan_won(row: OrderRow | None, deal: Deal, erp: ErpOrder | None, content: di
     revision = 1 if row is None else row.revision if resumed else row.revision + 1
     if erp is None:
         return Vanished() if row is not None and row.erp_id else Place(revision)
-    unchanged = row is not None and row.agreed.get("content") == content
+    # agreed content counts only while the ERP still holds it: an amend whose worker died may have gone beyond it
+    unchanged = row is not None and row.agreed.get("content") == content and row.agreed.get("revision") == erp.revision
     as_sent = unchanged or (resumed and row is not None and erp.revision == row.revision)
     refusal = finance_rejected(erp)
     if as_sent and row is not None and refusal is not None and refusal.mark != row.seen.get("decision"):

@@ -25,6 +25,7 @@ from workers.config import Bridge
 from workers.faults import reach
 from workers.flows import customers, merge
 from workers.flows.order_plan import (
+    BEYOND_CORRECTION,
     STATE_OF_STAGE,
     Amend,
     Nothing,
@@ -159,12 +160,20 @@ def deal_won(room: Room, claim: Claim) -> Done:
 def _nothing(at: Desk, deal: Deal, row: OrderRow | None, erp: ErpOrder | None, step: Nothing) -> Done:
     if row is None or erp is None:
         return Done(Outcome.applied(code=step.code))
+    row, told = _kept_edits(at, row, erp)
     updated = replace(row, state=step.state or row.state, win_mark=deal.mark, erp_id=erp.id, erp_number=erp.number)
     return Done(
         Outcome.applied(code=step.code, erp_id=erp.id),
-        order_events(at.bridge_name, at.deal_id, erp, updated),
+        [*order_events(at.bridge_name, at.deal_id, erp, updated), *told],
         lambda tx: tx.save_order(updated),
     )
+
+
+def _kept_edits(at: Desk, row: OrderRow, erp: ErpOrder) -> tuple[OrderRow, list[NewEvent]]:
+    """What a correction left of finance's edits, to be told; and the row that no longer holds it."""
+    kept = row.facts.get("kept")
+    told = at.tell("finance_changed", at.claim.event.id, {"order_number": erp.number, "changes": kept}) if kept else []
+    return replace(row, facts={name: value for name, value in row.facts.items() if name != "kept"}), told
 
 
 def _refused(at: Desk, deal: Deal, row: OrderRow, erp: ErpOrder) -> Done:
@@ -199,6 +208,9 @@ def _send(
         facts={**row.facts, "owner_id": deal.owner_id, "round": row.facts.get("round", 0) + (0 if resumed else 1)},
     )
     if reasons or order is None:
+        if erp is not None and erp.stage is ErpStage.WAITING:
+            # what finance has before it is no longer what the salesperson sells
+            at.erp.cancel_order(erp)
         returned = replace(row, state=OrderState.REJECTED, reasons=[each.model_dump(mode="json") for each in reasons])
         return Done(
             Outcome.rejected("preflight", reasons=[each.code for each in reasons]),
@@ -231,9 +243,13 @@ def _send(
     reach("after-bind", at.deal_id)
     if not at.erp.capabilities.unique_order_key:
         at.found_by_key()  # counted again after binding: without a unique key in the ERP a double is possible, and reported
-    kept: tuple[merge.Kept, ...] = ()
+    if erp.stage in BEYOND_CORRECTION and "adopt" in row.facts and not row.agreed:
+        return _adopted_as_it_stands(row, erp, order)
     if not (erp.revision == revision and erp.stage in (ErpStage.DRAFT, ErpStage.QUOTED, ErpStage.WAITING)):
         merged, kept = merge.finance_edits_kept(order, erp, row)
+        if kept:
+            # written down before the amend, which makes them unfindable: a worker that dies then still tells
+            row = at.save(replace(row, facts={**row.facts, "kept": [each.sentence for each in kept]}))
         reach("before-amend", at.deal_id)
         erp = at.erp.amend_order(erp, merged, customer_id, revision)
         reach("after-amend", at.deal_id)
@@ -241,6 +257,7 @@ def _send(
     agreed = {"content": content(order), "erp": read_back, "revision": revision, "total": str(order.total)}
     row = at.save(replace(row, agreed=agreed))
     reach("after-read-back", at.deal_id)
+    row, told = _kept_edits(at, row, erp)
     try:
         erp = at.erp.submit(erp.id)
     except Rejected as refusal:
@@ -248,7 +265,7 @@ def _send(
         mark = f"refused round {row.facts['round']}"
         return Done(
             Outcome.rejected(refusal.code, erp_id=erp.id, revision=revision),
-            [at.event("OrderRejected", mark, refusal.reasons, win_mark=deal.mark, erp_id=erp.id)],
+            [at.event("OrderRejected", mark, refusal.reasons, win_mark=deal.mark, erp_id=erp.id), *told],
             lambda tx: tx.save_order(refused),
         )
     sent = replace(
@@ -258,8 +275,6 @@ def _send(
         agreed={**agreed, "erp": snapshot(erp)},
         silent_since=at.room.journal.clock() if erp.stage is ErpStage.WAITING else None,
     )
-    changes = {"order_number": erp.number, "changes": [each.sentence for each in kept]}
-    told = at.tell("finance_changed", at.claim.event.id, changes) if kept else []
     return Done(
         Outcome.applied(erp_id=erp.id, revision=revision, stage=str(erp.stage)),
         [*order_events(at.bridge_name, at.deal_id, erp, sent), *told],
@@ -287,6 +302,14 @@ def _offer_adoption(at: Desk, row: OrderRow, order: Order, customer_id: str | No
             fix=f"`ponte adopt {at.deal_id} ORDER` to take it over, or `ponte adopt {at.deal_id} none` to create a new one",
             owner=Owner.OPERATOR,
         )
+
+
+def _adopted_as_it_stands(row: OrderRow, erp: ErpOrder, order: Order) -> Done:
+    """Taken over after finance approved it: nothing to correct, both agree on what the ERP holds."""
+    agreed = {"content": content(order), "erp": snapshot(erp), "revision": erp.revision, "total": str(order.total)}
+    adopted = replace(row, state=STATE_OF_STAGE[erp.stage], agreed=agreed)
+    events = order_events(row.bridge, row.deal_id, erp, adopted)
+    return Done(Outcome.applied(code="adopted", erp_id=erp.id), events, lambda tx: tx.save_order(adopted))
 
 
 def _adopted(at: Desk, row: OrderRow, revision: int) -> ErpOrder | None:
