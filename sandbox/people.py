@@ -98,17 +98,15 @@ class Salesperson:
     def _document(self, lines: list[tuple[str, int]], term: str, discounts: dict[str, int]) -> Row:
         names = self.names
         prices = {row["Code"]: row["UnitPrice"] for row in self.admin("GET", "dump/Products")}
-        products = [
-            {
-                "ProductId": names["products"][code],
-                "Quantity": quantity,
-                "UnitPrice": prices[code],
-                "Discount": discounts.get(code, 0),
-            }
-            for code, quantity in lines
-        ]
+        products: list[Row] = []
+        for code, quantity in lines:
+            discount = discounts.get(code, 0)
+            total = (prices[code] * quantity * (100 - discount) / 100).quantize(Decimal("0.01"))
+            product = {"ProductId": names["products"][code], "Quantity": quantity, "UnitPrice": prices[code]}
+            products.append({**product, "Discount": discount, "Total": total})
         option = {"FieldKey": names["fields"]["order"]["payment_term"], "IntegerValue": names["payment_terms"][term]}
-        return {"Products": products, "OtherProperties": [option]}
+        # the client sums up: the vendor's server stores what it is sent
+        return {"Products": products, "Amount": sum(each["Total"] for each in products), "OtherProperties": [option]}
 
     def win(self, deal: str) -> None:
         self.call("POST", f"/Deals({deal})/Win", {})

@@ -1,0 +1,100 @@
+"""`ponte demo`: a fresh sandbox, the whole fleet, the stories played on both running systems, and a report.
+
+Writes `var/demo/report.json`: `{"ok": bool, "checks": [{"name", "ok", "expected", "seen"}, ...]}`. Ports are chosen free, so
+that a running sandbox is not disturbed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from events.store import Journal
+from sandbox import stories
+from sandbox.people import Finance, Salesperson
+from sandbox.prepare import prepare
+from sandbox.stage import Stage
+from workers import fleet, logs
+from workers.commands.run import register_webhooks, start
+from workers.config import Config, load
+from workers.supervisor import say_on_stdout
+
+HOME = Path("var/demo")
+
+
+def main(home: Path = HOME, names: tuple[str, ...] = ()) -> int:
+    """Play all stories, or those named. 0: everything is as it must be; 1: not; 2: nothing could be played."""
+    home = home.resolve()
+    home.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(home.parent / f"{home.name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"a demo already plays in {home}; wait for its end")
+        return 2
+    with lock:
+        shutil.rmtree(home)
+        (home / "faults").mkdir(parents=True)
+        os.environ["PONTE_FAULTS"] = str(home / "faults")
+        ports = free_ports(5)
+        sandbox = fleet.Sandbox(home, crm_port=ports[0], erp_port=ports[1])
+        path = prepare(
+            home,
+            crm_port=sandbox.crm_port,
+            erp_port=sandbox.erp_port,
+            broker_port=ports[2],
+            gateway_port=ports[3],
+            flower_port=ports[4],
+            minute_seconds=sandbox.minute_seconds,
+        )
+        config = load(path)
+        chosen = tuple(each for each in stories.STORIES if not names or each.__name__ in names)
+        return start(config, path, sandbox, on_ready=lambda: play(config, sandbox, chosen))
+
+
+def play(config: Config, sandbox: fleet.Sandbox, chosen: tuple[stories.Story, ...]) -> int:
+    """The stories, on a fleet that works. Writes the report."""
+    logs.configure(config, level="WARNING")
+    began = time.monotonic()
+    register_webhooks(config, say=lambda _line: None)
+    stage = stage_of(config, sandbox)
+    ok = stories.play(stage, chosen)
+    stage.journal.close()
+    report = {"ok": ok, "checks": [asdict(each) for each in stage.checks]}
+    file = sandbox.home / "report.json"
+    file.write_text(json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8")
+    passed = sum(each.ok for each in stage.checks)
+    say_on_stdout(
+        f"\n{len(chosen)} stories, {passed} of {len(stage.checks)} checks hold, {time.monotonic() - began:.0f} s. Report: {file}"
+    )
+    return 0 if ok else 1
+
+
+def stage_of(config: Config, sandbox: fleet.Sandbox) -> Stage:
+    return Stage(
+        home=sandbox.home,
+        crm=Salesperson(sandbox.home, sandbox.crm_url),
+        erp=Finance.at(sandbox.home, sandbox.erp_url),
+        journal=Journal(config.journal_url),
+        start=config.bridges["main"].start,
+        say=say_on_stdout,
+    )
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of 127.0.0.1 that nobody listens on now, all different."""
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
