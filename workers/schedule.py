@@ -5,6 +5,7 @@ Any worker of the control lane may lead; a leadership is a leased row, so two be
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import structlog
@@ -12,7 +13,8 @@ import structlog
 from adapters.errors import Misconfigured, PonteError
 from adapters.http import recording
 from events.catalogue import order_thing
-from events.store import NewEvent, State
+from events.model import ErpOrder
+from events.store import NewEvent, OrderRow, State
 from workers.bootstrap import Room
 from workers.config import Bridge
 from workers.flows.order_plan import OrderState
@@ -70,12 +72,12 @@ def poll(room: Room, connection: str) -> int:
     leader = f"poll:{connection}"
     if not room.journal.lead(leader, worker_name(), POLL_LEASE):
         return -1
-    name, bridge = next((each for each in room.config.bridges.items() if connection in (each[1].crm, each[1].erp)), ("", None))
+    bridges = {name: each for name, each in room.config.bridges.items() if connection in (each.crm, each.erp)}
     try:
-        if bridge is None:
+        if not bridges:
             return 0
         with recording():
-            seen = _poll_crm(room, name, bridge) if settings.role == "crm" else _poll_erp(room, name, bridge)
+            seen = _poll_crm(room, *room.config.bridge_of_crm(connection)) if settings.role == "crm" else _poll_erp(room, bridges)
     except PonteError as error:
         if isinstance(error, Misconfigured):
             room.journal.halt(connection, error.code, error.sentence)
@@ -111,21 +113,34 @@ def _poll_crm(room: Room, name: str, bridge: Bridge) -> int:
     return seen
 
 
-def _poll_erp(room: Room, name: str, bridge: Bridge) -> int:
-    erp = room.erp(bridge.erp)
+def _poll_erp(room: Room, bridges: Mapping[str, Bridge]) -> int:
+    """One ERP may serve several bridges: each order belongs to the one that knows it, or whose key it bears."""
+    first = min(bridges.values(), key=lambda each: each.start)
+    erp = room.erp(first.erp)
     newest, seen = None, 0
-    prefix = order_key(name, "")
-    for order in erp.changed_orders(_since(room, bridge.erp, bridge, erp.capabilities.overlap)):
+    for order in erp.changed_orders(_since(room, first.erp, first, erp.capabilities.overlap)):
         newest = max(newest or order.changed_at, order.changed_at)
         seen += 1
-        row = room.journal.order_by_erp(name, order.id) or room.journal.order_by_key(name, order.key)
-        if row is None and not order.key.startswith(prefix):
-            continue
-        deal_id = row.deal_id if row else order.key.removeprefix(prefix)
-        room.journal.publish(order_events(name, deal_id, order, row))
+        owner = _owner(room, bridges, order)
+        if owner is not None:
+            name, deal_id, row = owner
+            room.journal.publish(order_events(name, deal_id, order, row))
     if newest:
-        _move_cursor(room, bridge.erp, newest)
+        _move_cursor(room, first.erp, newest)
     return seen
+
+
+def _owner(room: Room, bridges: Mapping[str, Bridge], order: ErpOrder) -> tuple[str, str, OrderRow | None] | None:
+    """The bridge, the deal and what the bridge knows of it; None for an order that is nobody's."""
+    for name in bridges:
+        row = room.journal.order_by_erp(name, order.id) or room.journal.order_by_key(name, order.key)
+        if row is not None:
+            return name, row.deal_id, row
+    bearing = [name for name in bridges if order.key.startswith(order_key(name, ""))]
+    if not bearing:
+        return None
+    name = max(bearing, key=len)  # of `main` and `main-two`, the longer one
+    return name, order.key.removeprefix(order_key(name, "")), None
 
 
 def _move_cursor(room: Room, connection: str, newest: datetime) -> None:

@@ -1,0 +1,146 @@
+"""By the clock: polls that miss nothing and stop for nobody, cursors of the source's own time, sweeps led once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import pytest
+
+from adapters.errors import TryLater
+from events.model import ErpStage, Verdict
+from events.ring import Doorbell
+from events.store import NewEvent
+from tests.fakes import EPOCH, FakeCrm, Wire
+from tests.stage import Stage, staged
+from workers import schedule
+from workers.bootstrap import Room
+from workers.config import Bridge, Config, Connection
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    with staged() as made:
+        yield made
+
+
+def test_a_repeated_poll_publishes_nothing_twice(stage: Stage) -> None:
+    stage.win(25)
+    stage.settle()
+    events = len(stage.story())
+    for _ in range(3):
+        stage.poll()
+    assert len(stage.story()) == events
+
+
+def test_the_cursor_is_the_sources_time_and_stays_when_nothing_was_seen(stage: Stage) -> None:
+    stage.poll("crm")
+    assert stage.journal.cursor("crm", "changes") is None
+    deal = stage.win(5)
+    stage.clock.forward(500)
+    stage.poll("crm")
+    assert stage.journal.cursor("crm", "changes") == deal.changed_at.isoformat()
+    stage.clock.forward(500)
+    stage.poll("crm")
+    assert stage.journal.cursor("crm", "changes") == deal.changed_at.isoformat()
+
+
+def test_a_poll_that_fails_half_way_leaves_the_cursor_and_the_next_one_sees_everything(stage: Stage) -> None:
+    def half(since: datetime) -> Iterator[object]:
+        for number, deal in enumerate(FakeCrm.changed_deals(stage.crm, since)):
+            if number == 1:
+                raise TryLater("unreachable", "it went away")
+            yield deal
+
+    for deal in ("1", "2", "3"):
+        stage.win(5, deal)
+    stage.crm.changed_deals = half  # type: ignore[method-assign,assignment]
+    assert schedule.poll(stage.room, "crm") == 0
+    assert stage.journal.cursor("crm", "changes") is None
+    del stage.crm.changed_deals
+    assert schedule.poll(stage.room, "crm") == 3
+    assert len(stage.journal.due()) == 3
+
+
+def test_a_change_that_the_source_shows_late_is_within_the_overlap(stage: Stage) -> None:
+    stage.win(5, "1")
+    early = stage.clock()
+    stage.clock.forward(4)
+    stage.win(5, "2")
+    stage.poll("crm")
+    stage.win(5, "3")
+    stage.crm.deals["3"].changed_at = early
+    stage.poll("crm")
+    assert {event.subject_id for bell in stage.journal.due() if (event := stage.journal.event(bell.event_id))} == {"1", "2", "3"}
+
+
+def test_two_pollers_of_one_connection_are_one(stage: Stage) -> None:
+    assert stage.journal.lead("poll:crm", "another", 120)
+    stage.win(5)
+    assert schedule.poll(stage.room, "crm") == -1
+    assert stage.journal.due() == []
+    stage.clock.forward(121)
+    assert schedule.poll(stage.room, "crm") == 1
+
+
+def test_an_order_that_is_not_ours_is_not_looked_at(stage: Stage) -> None:
+    sale = stage.erp.type_by_hand(5)
+    sale.key = "SOMEBODY-ELSE-1"
+    stage.run()
+    assert stage.journal.due() == []
+    assert stage.stuck() == []
+
+
+def test_two_bridges_on_one_erp_each_hear_of_their_own_orders(stage: Stage) -> None:
+    """The second bridge's name begins with the first one's."""
+    second = FakeCrm(stage.clock)
+    second.name = "crm2"
+    ends = {name: Connection(role="erp" if name == "erp" else "crm", adapter="fake") for name in ("crm", "crm2", "erp")}
+    start = EPOCH - timedelta(days=1)
+    bridges = {"main": Bridge(crm="crm", erp="erp", start=start), "main-two": Bridge(crm="crm2", erp="erp", start=start)}
+    settings = Config(connections=ends, bridges=bridges)
+    stage.room = Room(settings, stage.journal, {"crm": stage.crm_wire, "crm2": Wire(second), "erp": stage.erp_wire})
+    stage.crm.touch("1").quantity = second.touch("1").quantity = second.touch("2").quantity = stage.crm.touch("1").quantity * 25
+    stage.crm.win("1")
+    second.win("1")
+    stage.erp.lose_next = "answer"
+    second.win("2")
+    for connection in ("crm2", "crm"):
+        stage.poll(connection)
+        stage.work_all()
+    stage.poll("erp")
+    stage.clock.forward(11)
+    stage.work_all()
+    assert {sale.key for sale in stage.erp.sales.values()} == {"PONTE-main-1", "PONTE-main-two-1", "PONTE-main-two-2"}
+    stage.erp.finance(Verdict.APPROVED)
+    for _ in range(4):
+        stage.poll("crm", "crm2", "erp")
+        stage.work_all()
+        stage.clock.forward(60)
+    rows = {(row.bridge, row.deal_id): row.state for name in bridges for row in stage.journal.orders(name)}
+    assert rows == {("main", "1"): "approved", ("main-two", "1"): "approved", ("main-two", "2"): "approved"}
+    assert stage.stuck() == []
+    assert len(second.deals["2"].notes) == 2
+    assert {sale.stage for sale in stage.erp.sales.values()} == {ErpStage.APPROVED}
+
+
+def test_a_sweep_rings_for_what_is_due_and_is_led_once(stage: Stage) -> None:
+    rung: list[Doorbell] = []
+    stage.journal._ring = rung.extend
+    now = stage.clock()
+    thing = "look:crm:deal:{}"
+    stage.journal.publish([NewEvent("HintReceived", "main", "crm", "deal", n, n, thing.format(n), now) for n in ("1", "2")])
+    rung.clear()
+    assert schedule.sweep(stage.room) == 2
+    assert [bell.type for bell in rung] == ["HintReceived", "HintReceived"]
+    stage.clock.forward(10)
+    assert stage.journal.lead("sweep", "another", 60)
+    assert schedule.sweep(stage.room) == 0
+    assert len(rung) == 2
+
+
+def test_a_sweep_bounds_its_rings(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schedule, "SWEEP_AT_MOST", 3)
+    now = stage.clock()
+    stage.journal.publish([NewEvent("HintReceived", "main", "crm", "deal", str(n), "m", f"look:{n}", now) for n in range(9)])
+    assert schedule.sweep(stage.room) == 3
