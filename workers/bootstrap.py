@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, cast
+
+from pydantic import ValidationError
 
 from adapters.budget import Budget
 from adapters.errors import Misconfigured, PonteError
@@ -59,8 +62,14 @@ class Room:
 
     def _build(self, name: str) -> Any:
         connection = self.config.connections[name]
-        factory, settings_type = adapter(connection.role, connection.adapter)
-        settings = settings_type(**self.config.resolve(connection.settings))
+        try:
+            factory, settings_type = adapter(connection.role, connection.adapter)
+            settings = settings_type(**self.config.resolve(connection.settings))
+        except ConfigError as error:
+            raise _settings_wrong(name, error.problems) from None
+        except ValidationError as error:
+            found = [f"{'.'.join(map(str, each['loc']))} ({each['type']})" for each in error.errors(include_input=False)]
+            raise _settings_wrong(name, found) from None
         return factory(name, settings, budget=self._budget(name, settings), guard=lambda: self._guard(name))
 
     def _budget(self, name: str, settings: Any) -> Budget | None:
@@ -78,6 +87,17 @@ class Room:
             raise Misconfigured(halt.code, halt.sentence, fix=f"put the cause right, then `ponte retry --cause connection:{name}`")
 
 
+def _settings_wrong(name: str, problems: Sequence[str]) -> Misconfigured:
+    """Names keys and causes; never a value, which may be a secret."""
+    error = Misconfigured(
+        "settings_wrong",
+        f"connections.{name}: {'; '.join(problems)}",
+        fix=f"mend it in ponte.toml, restart, then `ponte retry --cause connection:{name}`",
+    )
+    error.connection = name
+    return error
+
+
 class Named:
     """An adapter whose errors say which connection they come from."""
 
@@ -85,18 +105,24 @@ class Named:
         self._end, self._name = end, name
 
     def __getattr__(self, attribute: str) -> Any:
-        value = getattr(self._end, attribute)
+        with self._naming():
+            value = getattr(self._end, attribute)
         if not callable(value):
             return value
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            try:
+            with self._naming():
                 return value(*args, **kwargs)
-            except PonteError as error:
-                error.connection = error.connection or self._name
-                raise
 
         return call
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        try:
+            yield
+        except PonteError as error:
+            error.connection = error.connection or self._name
+            raise
 
 
 def adapter(role: str, name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:

@@ -20,6 +20,7 @@ from datetime import timedelta
 from typing import Literal
 
 import structlog
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from adapters.errors import Misconfigured, NeedsPerson, NotFound, PonteError, Rejected, TryLater, UnknownOutcome
 from adapters.http import recording
@@ -76,7 +77,12 @@ def handle(room: Room, routes: Mapping[str, Handler], event_id: str) -> Handled:
             )
             subject = str(claim.event.payload.get("deal_id", claim.event.subject_id))
             reach("before-outcome", subject)
-            room.journal.settle(claim, done.outcome, tuple(done.follow_ups), done.write)
+            try:
+                room.journal.settle(claim, done.outcome, tuple(done.follow_ups), done.write)
+            except Exception as error:
+                # nothing of it was written, and trying the same again would end the same
+                done = Done(_outcome_of(room, claim, error))
+                room.journal.settle(claim, done.outcome)
             reach("after-outcome", subject)
     except LeaseLost:
         logger.warning("lease_lost", owner="operator", cure="none needed: another worker has taken it up")
@@ -117,6 +123,10 @@ def _outcome_of(room: Room, claim: Claim, error: Exception) -> Outcome:
             )
         case Rejected():
             return Outcome.parked(error.code, owner=str(error.owner), sentence=str(error), fix=error.fix)
+        case OperationalError() | InterfaceError():
+            # a locked or restarted database; if it does not take this either, the lease runs out and the work is done again
+            due = now + timedelta(seconds=backoff(claim.attempt))
+            return Outcome.later("journal_unavailable", due, "the journal's database did not take a write", owner="operator")
         case NeedsPerson() | NotFound() | PonteError():
             return Outcome.parked(error.code, owner=str(error.owner), sentence=error.sentence, fix=error.fix)
         case _:
