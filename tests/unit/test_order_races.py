@@ -394,6 +394,7 @@ def test_a_finance_edit_is_told_once_and_kept_by_the_next_correction(stage: Stag
     stage.settle()
     stage.run()
     assert stage.told().count("finance_changed") == 1
+    assert any("SKU-1: 20 x 10 -> 22 x 10" in note for note in stage.crm.deals[DEAL].notes.values())
     stage.crm.touch(DEAL).more = (OrderLine(product_code="SKU-2", quantity=Decimal(7), unit_price=Decimal(10)),)
     stage.win()
     stage.settle()

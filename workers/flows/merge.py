@@ -16,6 +16,7 @@ from decimal import Decimal
 
 from events.model import ErpOrder, Order, OrderLine
 from events.store import OrderRow
+from workers.flows.sightings import plain
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,9 @@ def _edits(code: str, agreed: Value | None, now: Value | None, asked: Value | No
     before, after, wanted = agreed or (Decimal(0), Decimal(0)), now or (Decimal(0), Decimal(0)), asked or (Decimal(0), Decimal(0))
     edits = []
     if before[0] != after[0]:
-        edits.append(Kept(code, "quantity", str(before[0]), str(after[0]), str(wanted[0])))
+        edits.append(Kept(code, "quantity", plain(before[0]), plain(after[0]), plain(wanted[0])))
     if agreed and now and before[1] != after[1]:
-        edits.append(Kept(code, "unit_price", str(before[1]), str(after[1]), str(wanted[1])))
+        edits.append(Kept(code, "unit_price", plain(before[1]), plain(after[1]), plain(wanted[1])))
     return edits
 
 

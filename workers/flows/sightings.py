@@ -6,6 +6,8 @@ and the poll after it) yields the same events, and the journal keeps one.
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from events.catalogue import order_thing
 from events.model import Deal, DealStatus, ErpOrder, ErpStage, Verdict
 from events.store import Event, Journal, NewEvent, OrderRow
@@ -100,11 +102,14 @@ def order_events(bridge: str, deal_id: str, erp: ErpOrder, row: OrderRow | None)
 def snapshot(erp: ErpOrder) -> dict[str, object]:
     """What an ERP order holds commercially, comparable between readings: the fingerprint of our own write is this, read back."""
     return {
-        "lines": sorted(
-            [line.product_code, str(line.quantity.normalize()), str(line.unit_price.normalize())] for line in erp.lines
-        ),
+        "lines": sorted([line.product_code, plain(line.quantity), plain(line.unit_price)] for line in erp.lines),
         "payment_term": erp.payment_term,
     }
+
+
+def plain(number: Decimal) -> str:
+    """As people write it: `10`, never `1E+1`; equal numbers alike."""
+    return f"{number.normalize():f}"
 
 
 def finance_edits(erp: ErpOrder, row: OrderRow) -> bool:
