@@ -12,6 +12,9 @@ from decimal import Decimal
 from events.model import Order, Reason, ReasonKind, cents
 from workers.config import OrderRules
 
+ROUNDING = Decimal("0.0001")
+"""Of a unit price: what rounding the discounts one after the other may take away."""
+
 
 def bridge_reasons(order: Order, rules: OrderRules, prices: Mapping[str, Decimal]) -> list[Reason]:
     """The bridge's rules. `prices` are the ERP's net unit prices for this customer, by product code; unknown ones are skipped.
@@ -26,15 +29,15 @@ def bridge_reasons(order: Order, rules: OrderRules, prices: Mapping[str, Decimal
         reasons.append(_differs(ReasonKind.PRICE, "document_total_differs", "total", order.declared_total, wanted, order.currency))
     paid = sum((each.amount for each in order.installments), Decimal(0))
     due = order.declared_total or order.total
-    if order.installments and paid != due:
+    if order.installments and paid != due and not (not order.declared_total and paid == order.total + order.freight):
         reasons.append(_differs(ReasonKind.PAYMENT, "installments_differ", "installments", paid, due, order.currency))
     for line in order.lines:
         asked = order.net_unit_price(line)
         known = prices.get(line.product_code)
         if line.bonus or known is None or known <= 0:
             continue
-        discount = (known - asked) / known * 100
-        if discount > rules.max_discount_percent:
+        if asked < known * (100 - rules.max_discount_percent) / 100 - ROUNDING:
+            discount = (known - asked) / known * 100
             reasons.append(
                 Reason(
                     kind=ReasonKind.DISCOUNT,

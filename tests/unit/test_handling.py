@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from adapters.errors import Conflict, Misconfigured, NeedsPerson, NotFound, Pont
 from events.catalogue import order_thing
 from events.model import ErpStage, Owner
 from events.store import Journal, NewEvent, Outcome, State
-from tests.fakes import Wire
+from tests.fakes import EPOCH, Wire
 from tests.stage import Stage, config, staged
 from workers import bootstrap, handling
 from workers.bootstrap import Room
@@ -293,13 +294,24 @@ def test_an_error_in_a_property_of_an_adapter_names_its_connection_too(stage: St
     assert caught.value.connection == "erp"
 
 
-def test_every_state_of_an_outcome_has_a_word_for_flower() -> None:
-    words = {
-        "done": {"applied", "superseded", "rejected"},
-        "later": {"due", "waiting", "unknown"},
-        "dead": {"parked", "dead", "conflict"},
-    }
-    assert set().union(*words.values()) == {str(state) for state in State} - {"claimed"}
+SOON = EPOCH + timedelta(hours=1)
+OUTCOMES = [
+    (Outcome.applied(), "done"),
+    (Outcome.superseded("s"), "done"),
+    (Outcome.rejected("r"), "done"),
+    (Outcome.later("l", SOON), "later"),
+    (Outcome.waiting("cause", "w"), "later"),
+    (Outcome.unknown("u", SOON), "later"),
+    (Outcome.parked("p", "operator", "sentence"), "dead"),
+    (Outcome.conflict("c", "operator", "sentence"), "dead"),
+    (Outcome.dead("d", "operator", "sentence"), "dead"),
+]
+
+
+@pytest.mark.parametrize(("outcome", "word"), OUTCOMES, ids=[outcome.state for outcome, _ in OUTCOMES])
+def test_flower_shows_what_became_of_the_work(stage: Stage, outcome: Outcome, word: str) -> None:
+    assert {each.state for each, _ in OUTCOMES} == set(State) - {State.CLAIMED}
+    assert handling.handle(stage.room, {"DealWon": lambda *_: Done(outcome)}, one_event(stage)).state == word
 
 
 def test_a_back_off_grows_and_ends() -> None:

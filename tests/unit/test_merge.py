@@ -51,6 +51,7 @@ def numbers(lines: Lines) -> dict[str, tuple[Decimal, Decimal]]:
 
 
 A10, A8, A12 = ("10", "5"), ("8", "5"), ("12", "5")
+COLUMNS = ("said", "read", "now", "asked", "goes", "told")
 CASES: list[tuple[str, Lines, Lines, Lines, Lines, Lines, list[str]]] = [
     # the document then, read back then, the ERP now, the correction, what goes, what is told
     ("nobody changed", {"A": A10}, {"A": A10}, {"A": A10}, {"A": A10}, {"A": A10}, []),
@@ -148,9 +149,7 @@ books = st.dictionaries(codes, st.tuples(st.sampled_from(["1", "8", "10"]), st.s
 
 
 @given(said=books, read=books, now=books, asked=books)
-def test_what_finance_newly_changed_is_always_told_and_never_overwritten(
-    said: Lines, read: Lines, now: Lines, asked: Lines
-) -> None:
+def test_what_finance_newly_changed_is_told_and_never_overwritten(said: Lines, read: Lines, now: Lines, asked: Lines) -> None:
     merged, kept = finance_edits_kept(document(asked), held(now), agreed(said, read))
     goes = sent(merged)
     told = {each.product for each in kept}
