@@ -80,7 +80,7 @@ def finance_rejects(on: Stage) -> None:
     sale = on.sale(deal)["id"]
     on.erp.cancel(sale, reason)
     on.tell(f"finance cancels: {reason}")
-    _returned(on, deal)
+    _returned(on, deal, notes=2)
     on.check("with finance's own words", 1, lambda: on.notes(deal, reason))
     on.crm.correct(deal, [("SKU-0010", 100)])
     on.crm.win(deal)
@@ -271,10 +271,10 @@ def _doubled(on: Stage, entity: str, column: str) -> list[Any]:
     return sorted(mark for mark, count in seen.items() if count > 1)
 
 
-def _returned(on: Stage, deal: str) -> None:
+def _returned(on: Stage, deal: str, notes: int = 1) -> None:
     on.check("the deal is back with its salesperson", (OPEN, RETURNED_STAGE), lambda: _place(on, deal))
     on.check("with a task", 1, lambda: len(on.crm.tasks(deal)))
-    on.check("and a note", 1, lambda: len(on.crm.notes(deal)))
+    on.check("and a note" if notes == 1 else "and a note more", notes, lambda: len(on.crm.notes(deal)))
 
 
 def _place(on: Stage, deal: str) -> tuple[int, int]:
