@@ -6,15 +6,18 @@ Paths in the file are relative to the folder it stands in.
 
 from __future__ import annotations
 
+import datetime as dt
 import os
+import re
 import tomllib
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 
 class ConfigError(Exception):
@@ -25,8 +28,12 @@ class ConfigError(Exception):
         super().__init__(f"{path}:\n" + "\n".join(f"  {problem}" for problem in problems))
 
 
+NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
+"""Of a connection or a bridge: it becomes part of keys in the ERP and of lines in the journal."""
+
+
 class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Home(Section):
@@ -38,17 +45,17 @@ class Home(Section):
     """`sqlite` (a file in `home`), a SQLAlchemy URL, or `env:NAME`."""
     broker: str = "embedded"
     """`embedded` (a server of our own in `home`), a Redis URL, or `env:NAME`."""
-    broker_port: int = 6390
-    gateway_port: int = 8600
-    flower_port: int = 5555
+    broker_port: int = Field(default=6390, ge=1, le=65535)
+    gateway_port: int = Field(default=8600, ge=1, le=65535)
+    flower_port: int = Field(default=5555, ge=1, le=65535)
     gateway_url: str = ""
     """Where the CRM reaches the gateway from outside; empty: this host."""
     threads: int = Field(default=16, ge=1, le=256)
     order_workers: int = Field(default=2, ge=1, le=64)
-    lease_seconds: float = Field(default=30, ge=2)
+    lease_seconds: float = Field(default=30, ge=2, le=3600)
     """How long a dead worker's work waits for another. A call's deadline must be shorter."""
-    sweep_seconds: float = Field(default=2, ge=0.2)
-    visibility_timeout: int = Field(default=3600, ge=60)
+    sweep_seconds: float = Field(default=2, ge=0.2, le=3600)
+    visibility_timeout: int = Field(default=3600, ge=60, le=604800)
 
 
 class Connection(Section):
@@ -56,7 +63,7 @@ class Connection(Section):
 
     role: Literal["crm", "erp"]
     adapter: str
-    poll_seconds: float = Field(default=15, ge=0.2)
+    poll_seconds: float = Field(default=15, ge=0.2, le=86400)
     poll: bool = True
     webhooks: bool = True
     settings: dict[str, Any] = Field(default_factory=dict)
@@ -67,15 +74,17 @@ class OrderRules(Section):
 
     max_discount_percent: Decimal = Field(default=Decimal(30), ge=0, le=100)
     """Below the ERP's price for this customer; more is returned with reason `discount`."""
-    silence_hours: float = Field(default=48, gt=0)
+    silence_hours: float = Field(default=48, gt=0, le=8760)
     """Finance is reminded after this, the salesperson told after twice this."""
-    adopt_days: int = Field(default=14, ge=0)
+    reason_grace_seconds: float = Field(default=60, ge=0)
+    """How long a cancellation without a reason waits for finance to write it, before the salesperson is told."""
+    adopt_days: int = Field(default=14, ge=0, le=3650)
     """How far back to look for the same order typed by hand; 0: never."""
     after_approval: Literal["refuse", "new_round"] = "refuse"
     """A correction that arrives after finance approved: refused by name, or a note asks finance for a new round."""
     payment_terms: dict[str, str] = Field(default_factory=dict)
     """The CRM's word -> the ERP's name of it; a word not listed here is used as it is."""
-    task_due_hours: float = Field(default=24, gt=0)
+    task_due_hours: float = Field(default=24, gt=0, le=8760)
 
 
 class NoticeRules(Section):
@@ -90,13 +99,22 @@ class NoticeRules(Section):
     finance_channels: tuple[str, ...] = ()
     """Who is reminded when finance is silent."""
 
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (OSError, ValueError, KeyError):
+            raise ValueError("is no IANA time zone; write one such as America/Sao_Paulo") from None
+        return name
+
 
 class Bridge(Section):
     """`[bridges.NAME]`: a CRM connection and an ERP connection with their rules."""
 
     crm: str
     erp: str
-    start: AwareDatetime
+    start: AwareDatetime = Field(ge=dt.datetime(2000, 1, 1, tzinfo=dt.UTC))
     """The start line: deals won before it never become orders."""
     orders: OrderRules = OrderRules()
     notices: NoticeRules = NoticeRules()
@@ -111,34 +129,56 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _bridges_stand_on_connections(self) -> Config:
+        problems = [
+            f"{kind}.{name}: is no usable name; use up to 40 letters, digits, - and _"
+            for kind, names in (("connections", self.connections), ("bridges", self.bridges))
+            for name in names
+            if not NAME.fullmatch(name)
+        ]
         for name, bridge in self.bridges.items():
             for role in ("crm", "erp"):
-                connection = self.connections.get(getattr(bridge, role))
+                wanted = getattr(bridge, role)
+                connection = self.connections.get(wanted)
                 if connection is None:
-                    raise ValueError(
-                        f"bridges.{name}.{role}: there is no connection {getattr(bridge, role)!r}; "
-                        f"the connections are {', '.join(sorted(self.connections))}"
+                    known = ", ".join(sorted(self.connections))
+                    problems.append(f"bridges.{name}.{role}: there is no connection {wanted!r}; the connections are {known}")
+                elif connection.role != role:
+                    problems.append(
+                        f"bridges.{name}.{role}: connection {wanted!r} has role {connection.role!r}; name one of role {role!r}"
                     )
-                if connection.role != role:
-                    raise ValueError(f"bridges.{name}.{role}: connection {getattr(bridge, role)!r} has role {connection.role!r}, not {role!r}")
         crms = [bridge.crm for bridge in self.bridges.values()]
-        for crm in {each for each in crms if crms.count(each) > 1}:
-            raise ValueError(f"bridges: connection {crm!r} feeds more than one bridge; each document must go to exactly one")
+        for crm in sorted({each for each in crms if crms.count(each) > 1}):
+            problems.append(f"bridges: connection {crm!r} feeds more than one bridge; each document must go to exactly one")
+        if problems:
+            raise ValueError("\n".join(problems))
         return self
 
     @cached_property
     def home(self) -> Path:
-        return (self.base / self.ponte.home).resolve()
+        try:
+            return (self.base / self.ponte.home).resolve()
+        except (OSError, ValueError, RuntimeError):
+            raise ConfigError(self.base, ["ponte.home: is no path; name a folder that the fleet may write to"]) from None
 
     @cached_property
     def journal_url(self) -> str:
         journal = self.secret(self.ponte.journal)
-        return f"sqlite:///{self.home / 'journal.db'}" if journal == "sqlite" else journal
+        if journal == "sqlite":
+            return f"sqlite:///{self.home / 'journal.db'}"
+        if not journal.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://", "postgres://")):
+            raise ConfigError(
+                self.base, ["ponte.journal: is neither `sqlite` nor a URL; write postgresql://USER@HOST/NAME or env:NAME"]
+            )
+        return journal
 
     @cached_property
     def broker_url(self) -> str:
         broker = self.secret(self.ponte.broker)
         if broker != "embedded":
+            if not _is_redis(broker):
+                raise ConfigError(
+                    self.base, ["ponte.broker: is neither `embedded` nor a URL; write redis://HOST:6379/0 or env:NAME"]
+                )
             return broker
         return f"redis://:{self.secret(f'file:{self.home}/secrets/broker')}@127.0.0.1:{self.ponte.broker_port}/0"
 
@@ -152,14 +192,17 @@ class Config(Section):
         if kind == "env":
             value = os.environ.get(name, "")
             if not value:
-                raise ConfigError(self.base, [f"{reference}: the environment variable {name} is not set; set it before starting ponte"])
+                raise ConfigError(
+                    self.base, [f"{reference}: the environment variable {name} is not set; set it before starting ponte"]
+                )
             return value
         if kind == "file":
             path = self.base / name
             try:
-                value = path.read_text().strip()
-            except OSError as error:
-                raise ConfigError(self.base, [f"{reference}: cannot be read ({error.strerror}); write the secret there, mode 600"]) from None
+                value = path.read_text(encoding="utf-8").strip()
+            except (OSError, ValueError) as error:
+                why = getattr(error, "strerror", None) or "it is no text"
+                raise ConfigError(self.base, [f"{reference}: cannot be read ({why}); write the secret there, mode 600"]) from None
             if not value:
                 raise ConfigError(self.base, [f"{reference}: the file is empty; write the secret there"])
             return value
@@ -189,17 +232,27 @@ class Config(Section):
 def load(path: Path) -> Config:
     """Read and check a `ponte.toml`. Raises `ConfigError`."""
     try:
-        raw = tomllib.loads(path.read_text())
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(path, [f"cannot be read: {error.strerror}. Give the path in PONTE_CONFIG"]) from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(path, [f"not valid TOML: {error}"]) from None
+    except (ValueError, RecursionError):
+        raise ConfigError(path, ["not valid TOML: it is no UTF-8 text, or nested without end; save it as plain UTF-8"]) from None
+    if "base" in raw:
+        raise ConfigError(path, ["base: is ponte's own; remove it"])
     try:
         return Config(**raw, base=path.resolve().parent)
     except ValidationError as error:
-        raise ConfigError(path, [_sentence(each) for each in error.errors()]) from None
-    except TypeError as error:
-        raise ConfigError(path, [f"{error}: `base` is ponte's own; remove it"]) from None
+        raise ConfigError(path, [line for each in error.errors() for line in _sentence(each).split("\n")]) from None
+
+
+def _is_redis(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("redis", "rediss") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
 
 
 def _sentence(error: Any) -> str:
@@ -207,4 +260,6 @@ def _sentence(error: Any) -> str:
     text = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
         text = "is not a setting of ponte; check its spelling and the section it stands in"
+    if error["type"] == "missing":
+        text = "is missing; add it"
     return f"{key}: {text}" if key else text
