@@ -7,6 +7,7 @@ that a running sandbox is not disturbed.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import socket
@@ -75,6 +76,21 @@ def play(config: Config, sandbox: fleet.Sandbox, chosen: tuple[stories.Story, ..
         f"\n{len(chosen)} stories, {passed} of {len(stage.checks)} checks hold, {time.monotonic() - began:.0f} s. Report: {file}"
     )
     return 0 if ok else 1
+
+
+def first_visit(config: Config, sandbox: fleet.Sandbox) -> None:
+    """What `make run` shows a newcomer: a few stories played once, so that there are deals to look at. The fleet stays up."""
+    seen = sandbox.home / "played"
+    if seen.exists():
+        return
+    seen.touch()
+    level = logging.getLogger().level
+    logs.configure(config, level="WARNING")
+    stage = stage_of(config, sandbox)
+    fine = stories.play(stage, stories.PEACEFUL)
+    stage.journal.close()
+    logging.getLogger().setLevel(level)
+    say_on_stdout(f"\nthe stories were played{'' if fine else ', and not all went as they should'}. Now yours: {sandbox.crm_url}")
 
 
 def stage_of(config: Config, sandbox: fleet.Sandbox) -> Stage:

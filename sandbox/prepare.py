@@ -70,6 +70,8 @@ start = {start}
 [bridges.main.orders]
 max_discount_percent = 30
 silence_hours = 48
+# finance has this long to write why after cancelling
+reason_grace_seconds = 6
 
 [bridges.main.notices]
 language = "pt-BR"

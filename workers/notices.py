@@ -49,6 +49,7 @@ KINDS: Mapping[str, Notice] = {
     "decision_overdue": Notice(),
     "order_stuck": Notice(),
     "finance_changed": Notice(),
+    "finance_reason": Notice(),
     "finance_reminder": Notice(to_finance=True),
     "finance_new_round": Notice(to_finance=True),
 }

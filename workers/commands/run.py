@@ -22,7 +22,12 @@ def run(path: Path | None, *, sandbox: bool = False) -> int:
         path = prepare(SANDBOX_CONFIG.parent)
     path = config_path(path)
     config = loaded(path)
-    return start(config, path, playground(config, path.parent.resolve()) if sandbox else None)
+    if not sandbox:
+        return start(config, path)
+    from sandbox.demo import first_visit
+
+    systems = playground(config, path.parent.resolve())
+    return start(config, path, systems, on_ready=lambda: first_visit(config, systems))
 
 
 def playground(config: Config, home: Path) -> fleet.Sandbox:

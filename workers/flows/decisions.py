@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from events.model import DealStatus, ErpOrder, ErpStage, Reason, ReasonKind, Verdict
+from adapters.errors import TryLater
+from events.model import DealStatus, Decision, ErpOrder, ErpStage, Owner, Reason, ReasonKind, Verdict
 from events.store import Claim, NewEvent, OrderRow, Outcome
 from workers.bootstrap import Room
 from workers.flows.order_plan import BEYOND_CORRECTION, STATE_OF_STAGE, OrderState, finance_rejected
 from workers.flows.orders import Desk, desk
-from workers.flows.sightings import order_events, snapshot
+from workers.flows.sightings import order_events, reasons_mark, snapshot
 from workers.handling import Done
 
 
@@ -108,16 +109,38 @@ def _cancelled_by_finance(at: Desk) -> Done:
     decision = finance_rejected(erp)
     if decision is None or decision.mark != at.claim.event.payload["decision"]:
         return Done(Outcome.superseded("decision_changed"), order_events(at.bridge_name, at.deal_id, erp, row))
-    row = replace(row, erp_number=erp.number, silent_since=None, seen={**row.seen, "decision": decision.mark})
+    told = reasons_mark(decision)
+    if row.seen.get("decision") == decision.mark and row.state == OrderState.RETURNED:
+        return _reason_given_later(at, row, erp, decision)
+    if not told:
+        _await_reason(at, decision)
+    row = replace(row, erp_number=erp.number, silent_since=None, seen={**row.seen, "decision": decision.mark, "reasons": told})
     if row.state == OrderState.WITHDRAWN:
         return _done(row, "already_withdrawn", ())
-    reasons = decision.reasons or (Reason(kind=ReasonKind.OTHER, code="finance_cancelled_without_reason"),)
+    reasons = decision.reasons if told else (Reason(kind=ReasonKind.OTHER, code="finance_cancelled_without_reason"),)
     if row.state in (OrderState.APPROVED, OrderState.INVOICED, OrderState.SHIPPED, OrderState.DONE):
         cancelled = replace(row, state=OrderState.CANCELLED, reasons=_dumped(reasons))
         return _done(
             cancelled, "cancelled", at.tell("order_cancelled", decision.mark, _facts(erp, cancelled, reasons)), by=decision.by
         )
     return _return(at, row, erp, reasons, "order_rejected", decision.mark)
+
+
+def _await_reason(at: Desk, decision: Decision) -> None:
+    """Finance cancels first and writes why a moment later: a salesperson who is told at once is told nothing."""
+    grace = at.bridge.orders.reason_grace_seconds
+    waited = (at.room.journal.clock() - decision.at).total_seconds()
+    if 0 <= waited < grace:
+        raise TryLater("reason_awaited", after=min(grace - waited, grace) + 0.5, owner=Owner.FINANCE)
+
+
+def _reason_given_later(at: Desk, row: OrderRow, erp: ErpOrder, decision: Decision) -> Done:
+    told = reasons_mark(decision)
+    if not told or row.seen.get("reasons") == told:
+        return _done(row, "already_told", ())
+    heard = replace(row, reasons=_dumped(decision.reasons), seen={**row.seen, "reasons": told})
+    seed = f"{decision.mark} {told}"
+    return _done(heard, "reason_given", at.tell("finance_reason", seed, _facts(erp, heard, decision.reasons)))
 
 
 def order_returned(room: Room, claim: Claim) -> Done:

@@ -6,10 +6,11 @@ and the poll after it) yields the same events, and the journal keeps one.
 
 from __future__ import annotations
 
+import hashlib
 from decimal import Decimal
 
 from events.catalogue import order_thing
-from events.model import Deal, DealStatus, ErpOrder, ErpStage, Verdict
+from events.model import Deal, DealStatus, Decision, ErpOrder, ErpStage, Verdict
 from events.store import Event, Journal, NewEvent, OrderRow
 
 DEAL_EVENTS = ("DealWon", "DealLost", "DealReopened", "DealDeleted")
@@ -83,7 +84,8 @@ def order_events(bridge: str, deal_id: str, erp: ErpOrder, row: OrderRow | None)
     if decision is not None and decision.verdict is Verdict.APPROVED:
         add("OrderApproved", decision.mark, decision=decision.mark)
     elif decision is not None and not decision.by_us and erp.stage is ErpStage.CANCELLED:
-        add("OrderRejected", decision.mark, decision=decision.mark)
+        # finance may write its reason after cancelling: the reason told is part of the fact
+        add("OrderRejected", f"{decision.mark} {reasons_mark(decision)}".strip(), decision=decision.mark)
     if erp.stage is ErpStage.WAITING and row is not None and row.erp_id:
         add("OrderWaiting", f"round {row.facts.get('round', 0)}")
     for invoice in erp.invoices:
@@ -97,6 +99,12 @@ def order_events(bridge: str, deal_id: str, erp: ErpOrder, row: OrderRow | None)
     if row is None or not row.erp_id or finance_edits(erp, row):
         add("OrderChanged", f"version {erp.version}")
     return events
+
+
+def reasons_mark(decision: Decision) -> str:
+    """Empty while finance has given no reason; else a digest of those given."""
+    given = "\n".join(each.text or each.code for each in decision.reasons)
+    return hashlib.sha256(given.encode()).hexdigest()[:12] if given else ""
 
 
 def snapshot(erp: ErpOrder) -> dict[str, object]:
