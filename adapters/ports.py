@@ -13,6 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal, Protocol
 
+from events.masterdata import Gone, Kind, Page, Record, Write, Written
 from events.model import Customer, Deal, ErpOrder, Hint, Order, Person, Reason
 
 
@@ -235,4 +236,59 @@ class Channel(Protocol):
 
     def send(self, recipient: Person, title: str, body: str) -> None:
         """Raises `TryLater` only when surely nothing left; `UnknownOutcome` otherwise."""
+        ...
+
+
+# --- master data: the same two ports on both sides
+
+
+@dataclass(frozen=True)
+class RecordCapabilities:
+    """What a system offers for one kind of record."""
+
+    reads: frozenset[str]
+    """Fields that it knows, of `events.masterdata.FIELDS`."""
+    writes: frozenset[str]
+    """Fields that can be written there by us."""
+    page: int
+    batch: int
+    """Writes a call; 1: no batch call."""
+    calls_per_write: float
+    """Calls that one batch of writes costs, for the estimate of a plan."""
+    find_by: frozenset[str]
+    """Fields by which `find_records` can look: `tax_id`, `code`, `email`."""
+    archive: bool = True
+    """Whether a thing can be archived by writing `active` or `blocked`."""
+
+
+class RecordFeed(Protocol):
+    """A system's customers and products, to be read."""
+
+    def record_capabilities(self, kind: Kind) -> RecordCapabilities: ...
+
+    def changed_records(self, kind: Kind, cursor: str) -> Iterator[Page]:
+        """Pages of everything changed since `cursor` ("" is from the beginning), oldest first, inactive ones too.
+
+        No record is lost at equal timestamps across a page boundary, nor one that changes while its page is read; one may
+        come twice. The caller keeps each page's cursor only after the page is journaled.
+        """
+        ...
+
+    def records(self, kind: Kind, ids: Sequence[str]) -> Mapping[str, Record | Gone]:
+        """Read by id, every one answered. `Gone` only when the system itself says so, after a control read."""
+        ...
+
+
+class RecordBook(RecordFeed, Protocol):
+    """A system's customers and products, to be read and written."""
+
+    def find_records(self, kind: Kind, by: str, values: Sequence[str]) -> Mapping[str, Sequence[Record]]:
+        """Things whose field is exactly one of the values; a value without any is absent. Archived ones too."""
+        ...
+
+    def write_records(self, kind: Kind, writes: Sequence[Write]) -> Sequence[Written]:
+        """Write a batch; one answer per write, in order: one bad record fails alone. A create is safe twice by its `key`.
+
+        Raises only for trouble of the whole call (`TryLater`, `Misconfigured`, ...).
+        """
         ...

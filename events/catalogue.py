@@ -64,6 +64,9 @@ _TYPES = (
     EventType("OrderWithdrawn", Lane.ORDERS),
     EventType("CorrectionRefused", Lane.ORDERS),
     EventType("DecisionOverdue", Lane.ORDERS),
+    # master data, seen in either system; one a thing waits at a time, the latest state wins
+    EventType("CustomerChanged", Lane.BULK),
+    EventType("ProductChanged", Lane.BULK),
     # a command: one message to one person on one channel
     EventType("TellSalesperson", Lane.NOTICES),
 )
@@ -87,3 +90,8 @@ def notice_thing(bridge: str, deal_id: str) -> str:
 
 def look_thing(connection: str, kind: str, subject_id: str) -> str:
     return f"look:{connection}:{kind}:{subject_id}"
+
+
+def record_thing(bridge: str, kind: str, connection: str, record_id: str) -> str:
+    """The mailbox of one customer or product, as one system names it."""
+    return f"{kind}:{bridge}:{connection}:{record_id}"

@@ -87,6 +87,29 @@ class OrderRules(Section):
     task_due_hours: float = Field(default=24, gt=0, le=8760)
 
 
+class Ceilings(Section):
+    """How much one run may change before a person must say yes. Counts, or percents of what is bound."""
+
+    creates: int = Field(default=1000, ge=0)
+    archives: int = Field(default=50, ge=0)
+    price_changes_percent: Decimal = Field(default=Decimal(20), ge=0, le=100)
+    """Share of the bound products whose price may change in one run."""
+
+
+class MasterDataRules(Section):
+    """`[bridges.NAME.customers]` and `[bridges.NAME.products]`: what is carried, and who owns which field."""
+
+    sync: bool = True
+    owners: dict[str, Literal["erp", "crm", "newest", "once", "append"]] = Field(default_factory=dict)
+    """Field -> owner, over the defaults in `events.masterdata.FIELDS`."""
+    skip: tuple[str, ...] = ()
+    """Fields that are not carried at all."""
+    on_conflict: Literal["owner", "wait"] = "owner"
+    """Both sides changed one field: its owner decides, or the thing waits for a person."""
+    reconcile_hours: float = Field(default=24, gt=0)
+    ceilings: Ceilings = Ceilings()
+
+
 class NoticeRules(Section):
     """`[bridges.NAME.notices]`: who hears what, where."""
 
@@ -117,6 +140,8 @@ class Bridge(Section):
     start: AwareDatetime = Field(ge=dt.datetime(2000, 1, 1, tzinfo=dt.UTC))
     """The start line: deals won before it never become orders."""
     orders: OrderRules = OrderRules()
+    customers: MasterDataRules = MasterDataRules()
+    products: MasterDataRules = MasterDataRules()
     notices: NoticeRules = NoticeRules()
 
 
