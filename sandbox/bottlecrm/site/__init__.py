@@ -1,0 +1,1 @@
+"""What runs inside BottleCRM's own environment; nothing here is imported by ponte."""
