@@ -37,11 +37,13 @@ def run(
 
 
 @app.command()
-def demo() -> None:
+def demo(
+    home: Annotated[Path, typer.Option("--home", help="Where it plays. The folder is emptied first.")] = Path("var/demo"),
+) -> None:
     """Run the fleet against the sandbox, play the cases, check both systems, and report."""
     from sandbox.demo import main as play
 
-    raise typer.Exit(play())
+    raise typer.Exit(play(home))
 
 
 @app.command()
