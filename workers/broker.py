@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import redis
@@ -128,3 +129,16 @@ def _settings_findings(client: redis.Redis) -> list[str]:
             "the broker uses more than 80 % of its maxmemory: raise it, or find out why the queues grow (`ponte doctor`)"
         )
     return findings
+
+
+def queue_lengths(url: str) -> Callable[[str], int]:
+    """How many messages wait in a lane. Zero when the broker cannot be asked: then there is nobody to flood either."""
+    client = redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)
+
+    def length(lane: str) -> int:
+        try:
+            return int(client.llen(lane))
+        except redis.RedisError:
+            return 0
+
+    return length

@@ -78,6 +78,8 @@ class OrderRules(Section):
     """Finance is reminded after this, the salesperson told after twice this."""
     reason_grace_seconds: float = Field(default=60, ge=0)
     """How long a cancellation without a reason waits for finance to write it, before the salesperson is told."""
+    held_up_minutes: float = Field(default=30, gt=0)
+    """A won deal that waits this long for something technical (the ERP is away) is said to its salesperson."""
     adopt_days: int = Field(default=14, ge=0, le=3650)
     """How far back to look for the same order typed by hand; 0: never."""
     after_approval: Literal["refuse", "new_round"] = "refuse"

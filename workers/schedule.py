@@ -5,14 +5,14 @@ Any worker of the control lane may lead; a leadership is a leased row, so two be
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 import structlog
 
 from adapters.errors import Misconfigured, PonteError
 from adapters.http import recording
-from events.catalogue import order_thing
+from events.catalogue import Lane, order_thing
 from events.model import ErpOrder
 from events.store import NewEvent, OrderRow, State
 from workers.bootstrap import Room
@@ -21,23 +21,48 @@ from workers.flows.order_plan import OrderState
 from workers.flows.orders import order_key
 from workers.flows.sightings import look_at_deal, order_events
 from workers.handling import worker_name
+from workers.notices import notices_for
 
 log = structlog.get_logger()
 
-SWEEP_AT_MOST = 500
-"""Doorbells a lane in one sweep; outstanding rings stay bounded, and the next sweep follows in seconds."""
+OUTSTANDING_AT_MOST = 100
+"""Messages that may wait in a lane before the sweep adds no more."""
 POLL_LEASE = 120.0
+HELD_UP_LOOK = 30.0
+"""Seconds between two looks for deals that are held up."""
 
 
-def sweep(room: Room) -> int:
-    """Ring for every head that is due, in every lane, and start what silence makes overdue. Returns how many were rung."""
+def sweep(room: Room, queued: Callable[[str], int] = lambda _lane: 0) -> int:
+    """Ring for the heads that are due, lane by lane, and start what silence makes overdue. Returns how many were rung.
+
+    A lane is topped up to `OUTSTANDING_AT_MOST` messages (`queued` tells how many wait there), longest due first: a backlog
+    does not fill the broker with doubled rings, and a lost ring waits no longer than the lane itself is behind.
+    """
     if not room.journal.lead("sweep", worker_name(), room.config.ponte.sweep_seconds):
         return 0
-    bells = room.journal.due(SWEEP_AT_MOST)
-    room.journal.ring(bells)
+    rung = 0
+    for lane in Lane:
+        room_left = OUTSTANDING_AT_MOST - queued(str(lane))
+        if room_left > 0:
+            bells = room.journal.due(room_left, str(lane))
+            room.journal.ring(bells)
+            rung += len(bells)
     for name, bridge in room.config.bridges.items():
         overdue(room, name, bridge)
-    return len(bells)
+        held_up(room, name, bridge)
+    return rung
+
+
+def held_up(room: Room, name: str, bridge: Bridge) -> None:
+    """A won deal that waits for something technical: after a while its salesperson hears that it is not lost."""
+    if not room.journal.lead(f"held up:{name}", worker_name(), HELD_UP_LOOK):
+        return
+    since = room.journal.clock() - timedelta(minutes=bridge.orders.held_up_minutes)
+    for event, row in room.journal.open_rows():
+        if event.bridge == name and event.type == "DealWon" and event.observed_at <= since:
+            deal = str(event.payload["deal_id"])
+            facts = {"code": row.code, "owner": row.owner}
+            room.journal.publish(notices_for("order_stuck", name, deal, event.id, facts, room.config))
 
 
 def overdue(room: Room, name: str, bridge: Bridge) -> None:

@@ -10,12 +10,13 @@ import pytest
 from adapters.errors import TryLater
 from events.model import ErpStage, Verdict
 from events.ring import Doorbell
-from events.store import NewEvent
+from events.store import NewEvent, Outcome
 from tests.fakes import EPOCH, FakeCrm, Wire
 from tests.stage import Stage, staged
-from workers import schedule
+from workers import handling, schedule
 from workers.bootstrap import Room
 from workers.config import Bridge, Config, Connection
+from workers.routes import ROUTES
 
 
 @pytest.fixture
@@ -140,7 +141,37 @@ def test_a_sweep_rings_for_what_is_due_and_is_led_once(stage: Stage) -> None:
 
 
 def test_a_sweep_bounds_its_rings(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schedule, "SWEEP_AT_MOST", 3)
+    monkeypatch.setattr(schedule, "OUTSTANDING_AT_MOST", 3)
     now = stage.clock()
     stage.journal.publish([NewEvent("HintReceived", "main", "crm", "deal", str(n), "m", f"look:{n}", now) for n in range(9)])
     assert schedule.sweep(stage.room) == 3
+
+
+def test_a_backlog_does_not_fill_the_broker_with_doubled_rings(stage: Stage) -> None:
+    """The lane is topped up to a limit: what waits there already is not rung again and again."""
+    rung: list[Doorbell] = []
+    now = stage.clock()
+    stage.journal.publish([NewEvent("HintReceived", "main", "crm", "deal", str(n), "m", f"look:{n}", now) for n in range(150)])
+    stage.journal._ring = rung.extend
+    schedule.sweep(stage.room, lambda lane: 70 if lane == "control" else 0)
+    assert len(rung) == schedule.OUTSTANDING_AT_MOST - 70
+    stage.clock.forward(10)
+    schedule.sweep(stage.room, lambda _lane: schedule.OUTSTANDING_AT_MOST)
+    assert len(rung) == schedule.OUTSTANDING_AT_MOST - 70
+
+
+def test_a_deal_that_is_held_up_is_said_to_its_salesperson_once(stage: Stage) -> None:
+    stage.win(5)
+    stage.poll("crm")
+    (bell,) = stage.journal.due()
+    claim = stage.journal.claim(bell.event_id, "test", 30)
+    assert claim is not None
+    stage.journal.settle(claim, Outcome.waiting("connection:erp", "unreachable", "the ERP does not answer", owner="operator"))
+    schedule.sweep(stage.room)
+    stage.clock.forward(31 * 60)
+    for _ in range(3):
+        stage.clock.forward(40)
+        schedule.sweep(stage.room)
+        for each in stage.journal.due():
+            handling.handle(stage.room, ROUTES, each.event_id)
+    assert len([note for note in stage.crm.deals["1"].notes.values() if "held up" in note]) == 1
