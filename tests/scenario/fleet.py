@@ -166,7 +166,9 @@ class Fleet:
         (row,) = self.crm.call("POST", "/Contacts", {**body, **values})
         return int(row["Id"])
 
-    def draft(self, contact: int | str, lines: Sequence[Line] = (), *, kind: str = "Orders", owner: str = "", **document: Any) -> str:
+    def draft(
+        self, contact: int | str, lines: Sequence[Line] = (), *, kind: str = "Orders", owner: str = "", **document: Any
+    ) -> str:
         """An open deal, with a document if there are lines. `contact`: an id, or a name of the cast."""
         contact = self.crm.names["contacts"][contact] if isinstance(contact, str) else contact
         body = {"Title": "Venda de teste", "ContactId": contact}
@@ -186,7 +188,13 @@ class Fleet:
 
     def line(self, code: str, quantity: int, price: str = "", **more: Any) -> Row:
         price = price or f"{10 + int(code[-4:])}.00"
-        return {"ProductId": self.crm.names["products"][code], "Quantity": quantity, "UnitPrice": Decimal(price), "Discount": 0, **more}
+        return {
+            "ProductId": self.crm.names["products"][code],
+            "Quantity": quantity,
+            "UnitPrice": Decimal(price),
+            "Discount": 0,
+            **more,
+        }
 
     def won(self, contact: int | str, lines: Sequence[Line] = (), **document: Any) -> str:
         deal = self.draft(contact, lines, **document)
