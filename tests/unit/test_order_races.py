@@ -322,6 +322,16 @@ def test_won_lost_and_won_again_unchanged_is_the_same_order_and_revision(stage: 
     assert stage.told().count("order_withdrawn") == 1
 
 
+def test_a_win_taken_back_before_the_bridge_came_to_it_creates_nothing(stage: Stage) -> None:
+    stage.win(5)
+    stage.poll("crm")
+    stage.crm.lose(DEAL)
+    stage.settle()
+    assert (stage.erp.sales, stage.erp.customers) == ({}, {})
+    assert stage.outcomes("DealWon") == [("superseded", "deal_moved_on")]
+    assert stage.told() == []
+
+
 def test_lost_and_won_again_between_two_looks_changes_nothing(stage: Stage) -> None:
     waiting(stage)
     version = stage.sale.version
@@ -426,6 +436,17 @@ def test_finance_cancels_after_its_own_approval(stage: Stage) -> None:
     assert stage.row().state == "cancelled"
     assert stage.told().count("order_cancelled") == 1
     assert (stage.crm.deals[DEAL].status, stage.crm.deals[DEAL].returned) == (DealStatus.WON, 0)
+
+
+def test_an_approval_taken_back_before_it_was_told_is_told_as_what_it_became(stage: Stage) -> None:
+    waiting(stage)
+    stage.erp.finance(Verdict.APPROVED)
+    stage.poll("erp")
+    stage.erp.decide(stage.sale, Verdict.REJECTED)
+    stage.settle()
+    assert stage.outcomes("OrderApproved") == [("superseded", "decision_changed")]
+    assert stage.told() == ["order_waiting", "order_rejected"]
+    assert stage.row().state == "returned"
 
 
 def test_invoice_its_cancellation_and_shipment_are_announced_once_each(stage: Stage) -> None:
