@@ -5,14 +5,14 @@ Never a choice between equals: what is ambiguous, missing or contradictory comes
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
+from adapters.crm.differences import differences
 from adapters.crm.ploomes import translate
 from adapters.crm.ploomes.client import PloomesClient, Row
 from adapters.errors import NotFound
 from adapters.ports import CrmDocument
-from events.model import Customer, Deal, Order, Reason, ReasonKind
+from events.model import Customer, Deal, Reason, ReasonKind
 
 _LINES = "OtherProperties,Products,Sections($expand=Products)"
 _CONTACT = "OtherProperties,Phones,City,State"
@@ -110,38 +110,6 @@ class Documents:
     def _contact(self, contact_id: Any) -> Row | None:
         rows = self._client.proven("/Contacts", filter=f"Id eq {contact_id}", expand=_CONTACT)
         return rows[0] if rows else None
-
-
-def differences(order: Order, quote: Order) -> list[Reason]:
-    """Where an order says something else than the quote it was made from: products, quantities, net prices, the total."""
-    reasons = []
-    ordered, quoted = _content(order), _content(quote)
-    for code in sorted(ordered.keys() | quoted.keys()):
-        if ordered.get(code) != quoted.get(code):
-            reasons.append(_differs(code, _shown(ordered.get(code)), _shown(quoted.get(code))))
-    if order.declared_total != quote.declared_total:
-        reasons.append(_differs("total", str(order.declared_total), str(quote.declared_total)))
-    return reasons
-
-
-Content = list[tuple[Decimal, Decimal]]
-
-
-def _content(order: Order) -> dict[str, Content]:
-    """Quantity and net unit price of each line, by product."""
-    found: dict[str, Content] = {}
-    for line in order.lines:
-        found.setdefault(line.product_code, []).append((line.quantity, order.net_unit_price(line)))
-    return {code: sorted(lines) for code, lines in found.items()}
-
-
-def _shown(lines: Content | None) -> str:
-    return ", ".join(f"{quantity.normalize():f} x {price.normalize():f}" for quantity, price in lines or ())
-
-
-def _differs(field: str, found: str, wanted: str) -> Reason:
-    """`field` is the product's code, or `total`."""
-    return Reason(kind=ReasonKind.DOCUMENT, code="document_differs_from_quote", field=field, found=found, wanted=wanted)
 
 
 def _document(code: str, field: str, found: str = "", wanted: str = "") -> Reason:

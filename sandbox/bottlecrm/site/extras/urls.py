@@ -1,20 +1,25 @@
 """The add-on's addresses, before BottleCRM's own ones.
 
     GET   /api/x/changes/?kind=deal&since=<iso>&after=<id>&limit=200   what changed, oldest first, keyed by (time, id)
+                         ...&record=<id>                              only what happened to this record
+    PATCH /api/x/deals/<id>/      {"stage", "custom_fields", "moved_at"}: these columns only; 409 if it was moved since `moved_at`
     GET, PATCH  /api/x/products/<id>/                                 what a product lacks; an image as multipart
     GET   /api/x/products/<id>/image/
 
 Rights are those of the caller's token: an organization's admin sees everything of it, others are refused.
 """
 
+from common.custom_fields import validate_payload
 from common.permissions import HasOrgContext, is_org_admin
 from crm import urls as crm_urls
 from django.apps import apps
+from django.db import transaction
 from django.db.models import Q
 from django.http import FileResponse, Http404
 from django.urls import path
 from django.utils.dateparse import parse_datetime
 from invoices.models import Product
+from opportunity.models import Opportunity
 from rest_framework import serializers
 from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.response import Response
@@ -41,9 +46,12 @@ class Changes(Guarded):
         if kind not in KINDS or since is None:
             return Response({"errors": "kind and since are needed"}, status=400)
         limit = min(int(query.get("limit", MOST)), MOST)
-        org = request.profile.org
-        changed = _page(apps.get_model(KINDS[kind]).objects.filter(org=org), "updated_at", "id", since, after, limit)
-        deleted = _page(Deletion.objects.filter(org=org, kind=kind), "at", "record", since, after, limit)
+        there = apps.get_model(KINDS[kind]).objects.filter(org=request.profile.org)
+        gone = Deletion.objects.filter(org=request.profile.org, kind=kind)
+        if record := query.get("record"):
+            there, gone = there.filter(pk=record), gone.filter(record=record)
+        changed = _page(there, "updated_at", "id", since, after, limit)
+        deleted = _page(gone, "at", "record", since, after, limit)
         rows = [{"id": str(id), "at": at, "deleted": False} for at, id in changed]
         rows += [{"id": str(id), "at": at, "deleted": True} for at, id in deleted]
         return Response({"results": sorted(rows, key=lambda row: (row["at"], row["id"]))[:limit]})
@@ -53,6 +61,32 @@ def _page(rows, time, key, since, after, limit):
     later = Q(**{f"{time}__gt": since})
     same = Q(**{time: since}) & (Q(**{f"{key}__gt": after}) if after else Q())
     return rows.filter(later | same).order_by(time, key).values_list(time, key)[:limit]
+
+
+class Deal(Guarded):
+    """BottleCRM's own PATCH reads a deal and saves every column of it: what others changed in between is undone."""
+
+    def patch(self, request, pk):
+        org, data, columns = request.profile.org, request.data, ["updated_at"]
+        with transaction.atomic():
+            deal = Opportunity.objects.select_for_update().filter(pk=pk, org=org).first()
+            if deal is None:
+                raise Http404
+            if data.get("moved_at") and parse_datetime(data["moved_at"]) != deal.stage_changed_at:
+                return Response({"errors": {"moved_at": "it was moved since"}}, status=409)
+            if "custom_fields" in data:
+                known = deal.custom_fields or {}
+                deal.custom_fields, errors = validate_payload("Opportunity", data["custom_fields"], org, existing=known)
+                if errors:
+                    return Response({"errors": {"custom_fields": errors}}, status=400)
+                columns.append("custom_fields")
+            if "stage" in data:
+                if not deal.pipeline.stages.filter(code=data["stage"]).exists():
+                    return Response({"errors": {"stage": "not a stage of this deal's pipeline"}}, status=400)
+                deal.stage = data["stage"]
+                columns.append("stage")
+            deal.save(update_fields=columns)
+        return Response({"error": False})
 
 
 class ExtraSerializer(serializers.ModelSerializer):
@@ -90,6 +124,7 @@ class Image(Extra):
 
 urlpatterns = [
     path("api/x/changes/", Changes.as_view()),
+    path("api/x/deals/<uuid:pk>/", Deal.as_view()),
     path("api/x/products/<uuid:pk>/", Extra.as_view()),
     path("api/x/products/<uuid:pk>/image/", Image.as_view()),
     *crm_urls.urlpatterns,  # not include(): crm.urls has an app_name, which would hide "admin"
