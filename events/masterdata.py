@@ -43,6 +43,8 @@ class FieldSpec:
     derived: bool = False
     """A figure that moves by itself (credit left, stock): refreshed with its time, never a conflict, never carried back."""
     about: str = ""
+    seed: bool = False
+    """While it is empty at its owner, the other side's value may fill it: how a contact comes with a customer."""
 
 
 FIELDS: Mapping[Kind, Mapping[str, FieldSpec]] = {
@@ -52,8 +54,8 @@ FIELDS: Mapping[Kind, Mapping[str, FieldSpec]] = {
         "tax_id": FieldSpec(Owns.ERP, about="CNPJ or CPF, digits or letters only, in full"),
         "code": FieldSpec(Owns.ERP, about="the customer's code in the ERP"),
         "state_registration": FieldSpec(Owns.ERP),
-        "email": FieldSpec(Owns.CRM),
-        "phone": FieldSpec(Owns.CRM),
+        "email": FieldSpec(Owns.CRM, seed=True),
+        "phone": FieldSpec(Owns.CRM, seed=True),
         "street": FieldSpec(Owns.ERP),
         "number": FieldSpec(Owns.ERP),
         "complement": FieldSpec(Owns.ERP),
