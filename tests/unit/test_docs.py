@@ -15,11 +15,13 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from adapters.crm.bottlecrm.settings import BottleFields, BottleSettings
 from adapters.crm.ploomes.settings import PloomesFields, PloomesSettings
 from adapters.erp.tryton import TrytonSettings
 from events.catalogue import EVENTS
 from workers import config
 from workers.cli import app
+from workers.notices import KINDS
 
 ROOT = Path(__file__).parents[2]
 READMES = (ROOT / "README.md", ROOT / "README.pt-BR.md")
@@ -31,6 +33,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`[connections.NAME]`": config.Connection,
     "`[connections.NAME.settings]` of Ploomes": PloomesSettings,
     "`[connections.NAME.settings.fields]` of Ploomes": PloomesFields,
+    "`[connections.NAME.settings]` of BottleCRM": BottleSettings,
+    "`[connections.NAME.settings.fields]` of BottleCRM": BottleFields,
     "`[connections.NAME.settings]` of Tryton": TrytonSettings,
     "`[bridges.NAME]`": config.Bridge,
     "`[bridges.NAME.orders]`": config.OrderRules,
@@ -39,6 +43,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`[bridges.NAME.customers.ceilings]`, `[bridges.NAME.products.ceilings]`": config.Ceilings,
 }
 """Headings of docs/configuration.md, and what reads the keys below each."""
+ADAPTERS: dict[str, type[BaseModel]] = {"ploomes": PloomesSettings, "bottlecrm": BottleSettings, "tryton": TrytonSettings}
 
 
 def text(page: Path) -> str:
@@ -135,6 +140,10 @@ def test_flowers_page_names_tasks_that_exist() -> None:
     assert named - EVENTS.keys() - {"PollConnection"} == set()
 
 
+def test_every_notice_is_explained() -> None:
+    assert KINDS.keys() - set(re.findall(r"`(\w+)`", text(ROOT / "docs" / "notices.md"))) == set()
+
+
 # --- configuration
 
 
@@ -158,9 +167,11 @@ def said(field: FieldInfo) -> str | None:
         return f"`{value:g}`"
     if isinstance(value, str):
         return f"`{value}`" if value else "empty"
-    if isinstance(value, config.Section):
+    if isinstance(value, PloomesFields):
+        return "none"
+    if isinstance(value, BaseModel):
         return "defaults"
-    return None if value and not isinstance(value, BaseModel) else "none"
+    return None if value else "none"
 
 
 @pytest.mark.parametrize("heading", SECTIONS)
@@ -173,6 +184,12 @@ def test_every_key_is_documented_with_its_default(heading: str) -> None:
     for key, field in fields.items():
         default = said(field)
         assert default in (None, rows[key]), key
+
+
+def test_every_adapters_settings_are_documented() -> None:
+    project = tomllib.loads(text(ROOT / "pyproject.toml"))["project"]["entry-points"]
+    assert {name for group in ("ponte.crm", "ponte.erp") for name in project[group]} == ADAPTERS.keys()
+    assert set(ADAPTERS.values()) <= set(SECTIONS.values())
 
 
 def test_every_section_of_the_file_is_documented() -> None:
@@ -204,8 +221,7 @@ def test_every_piece_of_a_configuration_has_keys_that_exist(page: Path) -> None:
     for block in blocks(page, "toml"):
         piece = tomllib.loads(block)
         for connection in piece.get("connections", {}).values():
-            adapters: dict[str, type[BaseModel]] = {"ploomes": PloomesSettings, "tryton": TrytonSettings}
-            settings = adapters[connection["adapter"]]
+            settings = ADAPTERS[connection["adapter"]]
             assert connection["settings"].keys() <= settings.model_fields.keys()
             assert connection.keys() <= config.Connection.model_fields.keys()
         for bridge in piece.get("bridges", {}).values():
