@@ -134,7 +134,7 @@ class Interleavings(RuleBasedStateMachine):
         act: str,
         decision: str,
         quantity: int,
-        finance_first: bool,
+        first: bool,
         between: list[str],
         after: list[str],
         step: str,
