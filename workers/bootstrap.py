@@ -38,7 +38,9 @@ class Room:
     ) -> None:
         self.config = config
         self.journal = journal
-        self._ends: dict[str, Any] = {name: Named(end, name) for name, end in (ends or {}).items()}
+        self._given = {name: Named(end, name) for name, end in (ends or {}).items()}
+        self._made: dict[str, tuple[dict[str, Any], Named]] = {}
+        """By connection: the settings that its end was made from, secrets resolved, and the end."""
         self._channels = channels
         self._lock = threading.Lock()
 
@@ -54,18 +56,34 @@ class Room:
     def channel(self, reference: str) -> Channel:
         return self._channels(self.config.secret(reference))
 
-    def _end(self, name: str) -> Any:
+    def halt(self, name: str, error: Misconfigured) -> None:
+        """Nobody calls this connection until a person lifts the halt; then its end is made anew, from its secrets of then."""
+        self.journal.halt(name, error.code, error.sentence)
         with self._lock:
-            if name not in self._ends:
-                self._ends[name] = Named(self._build(name), name)
-            return self._ends[name]
+            self._made.pop(name, None)
 
-    def _build(self, name: str) -> Any:
+    def _end(self, name: str) -> Any:
+        """A secret that was changed in its file is used from here on, in every process, without a restart."""
+        if name in self._given:
+            return self._given[name]
+        with self._lock:
+            made = self._made.get(name)
+            try:
+                resolved = self.config.resolve(self.config.connections[name].settings)
+            except ConfigError as error:
+                if made is None:
+                    raise _settings_wrong(name, error.problems) from None
+                return made[1]  # the file is being written at this moment
+            if made is None or made[0] != resolved:
+                made = self._made[name] = resolved, Named(self._build(name, resolved), name)
+            return made[1]
+
+    def _build(self, name: str, resolved: dict[str, Any]) -> Any:
         connection = self.config.connections[name]
         try:
             factory, settings_type = adapter(connection.role, connection.adapter)
-            settings = settings_type(**self.config.resolve(connection.settings))
-        except ConfigError as error:
+            settings = settings_type(**resolved)
+        except ConfigError as error:  # no such adapter
             raise _settings_wrong(name, error.problems) from None
         except ValidationError as error:
             found = [f"{'.'.join(map(str, each['loc']))} ({each['type']})" for each in error.errors(include_input=False)]

@@ -113,7 +113,7 @@ def _outcome_of(room: Room, claim: Claim, error: Exception) -> Outcome:
             return Outcome.later(error.code, due, error.sentence, owner=str(error.owner), fix=error.fix)
         case Misconfigured():
             if error.connection:
-                room.journal.halt(error.connection, error.code, error.sentence)
+                room.halt(error.connection, error)
             return Outcome.waiting(
                 f"connection:{error.connection}" if error.connection else f"config:{error.code}",
                 error.code,

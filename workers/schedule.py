@@ -105,7 +105,7 @@ def poll(room: Room, connection: str) -> int:
             seen = _poll_crm(room, *room.config.bridge_of_crm(connection)) if settings.role == "crm" else _poll_erp(room, bridges)
     except PonteError as error:
         if isinstance(error, Misconfigured):
-            room.journal.halt(connection, error.code, error.sentence)
+            room.halt(connection, error)
         log.warning("poll_failed", connection=connection, code=error.code, owner=str(error.owner), cure=error.fix)
         return 0
     finally:

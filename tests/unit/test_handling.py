@@ -283,6 +283,60 @@ def test_settings_that_an_adapter_refuses_are_the_integrators_and_no_bug(stage: 
     assert CANARY not in repr(logs) + repr(dataclasses.asdict(mail))
 
 
+@dataclasses.dataclass
+class OneSecret:
+    password: str
+
+
+def test_a_password_corrected_in_its_file_is_used_without_a_restart(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    secret = tmp_path / "erp.key"
+    secret.write_text("wrong")
+    asked: list[str] = []
+
+    class Door:
+        """Remembers that it was turned away, as an adapter must that fears a lock-out."""
+
+        def __init__(self, password: str, guard: Callable[[], None]) -> None:
+            self.password, self.guard, self.away = password, guard, False
+
+        def health(self) -> str:
+            self.guard()
+            if not self.away:
+                asked.append(self.password)
+            self.away = self.away or self.password != "right"
+            if self.away:
+                raise Misconfigured("login_refused", "the ERP refuses the login")
+            return "in"
+
+    def adapter(_role: str, _name: str) -> tuple[Any, Any]:
+        return (lambda _name, settings, *, budget, guard: Door(settings.password, guard)), OneSecret
+
+    monkeypatch.setattr(bootstrap, "adapter", adapter)
+    erp = Connection(role="erp", adapter="fake", settings={"password": "file:erp.key"})
+    settings = stage.room.config.model_copy(update={"connections": {"erp": erp}, "base": tmp_path})
+    room = Room(settings, stage.journal)
+
+    def ask() -> Any:
+        try:
+            return room.erp("erp").health()
+        except Misconfigured as error:
+            room.halt("erp", error)
+            return error.code
+
+    assert [ask(), ask()] == ["login_refused", "login_refused"]
+    secret.write_text("right")
+    assert ask() == "login_refused", "halted until a person lifts it"
+    assert asked == ["wrong"]
+    room.journal.lift("erp")
+    assert ask() == "in"
+    assert asked == ["wrong", "right"]
+    secret.write_text("")
+    assert ask() == "in", "a file that is being written at this moment halts nothing"
+    assert room.journal.halts() == []
+
+
 def test_an_error_in_a_property_of_an_adapter_names_its_connection_too(stage: Stage) -> None:
     class Asking:
         @property

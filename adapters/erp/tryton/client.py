@@ -175,7 +175,8 @@ class Tryton:
             self._turned_away = Misconfigured(
                 "login_refused",
                 f"connection {self.name}: the ERP refuses this user and password",
-                fix="correct the connection's user or password, then restart the fleet and `ponte retry`",
+                fix="correct the password where the connection's settings point to (anything else of them: and restart), "
+                f"then `ponte retry --cause connection:{self.name}`",
             )
             raise self._turned_away
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
