@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from stdnum.br import cnpj
 
 from events.store import Journal
 from sandbox.demo import free_ports
@@ -50,6 +51,11 @@ def sees(expected: Any, read: Callable[[], Any], what: str = "") -> Any:
 def at_once(work: Callable[[Any], Any], things: Sequence[Any]) -> list[Any]:
     with ThreadPoolExecutor(len(things)) as pool:
         return list(pool.map(work, things))
+
+
+def tax_id(base: str) -> str:
+    """Twelve digits with their check digits: valid, and nobody's."""
+    return str(base + cnpj.calc_check_digits(base))
 
 
 @dataclass
@@ -103,6 +109,7 @@ class Fleet:
 
     @property
     def crm(self) -> Salesperson:
+        assert isinstance(self.stage.crm, Salesperson)
         return self.stage.crm
 
     @property

@@ -5,19 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from stdnum.br import cnpj
 
 from sandbox import cast
-from tests.scenario.fleet import Fleet, at_once, sees
+from tests.scenario.fleet import Fleet, at_once, sees, tax_id
 
 pytestmark = pytest.mark.timeout(600)
 
 AURORA, BREVE, CAMPO, ESTRELA = (str(each["name"]) for each in (cast.AURORA, cast.BREVE, cast.CAMPO, cast.ESTRELA))
-
-
-def tax_id(base: str) -> str:
-    """Twelve digits with their check digits: valid, and nobody's."""
-    return base + cnpj.calc_check_digits(base)
 
 
 # --- returned, never chosen
