@@ -39,6 +39,25 @@ def test_a_worker_killed_while_placing_leaves_one_order_and_one_note(stage: Stag
     assert [each.state for each in stage.journal.intents("main")] == ["done", "done"]
 
 
+@pytest.mark.parametrize("unique", [True, False])
+def test_a_worker_killed_between_the_erps_commit_and_its_own_record_leaves_one_order(unique: bool) -> None:
+    """The customer is known, so that the create that commits is the order's."""
+    with staged(unique=unique) as stage:
+        stage.win(5, "0")
+        stage.settle()
+        stage.win(25)
+        stage.poll("crm")
+        stage.kill_at = "after-remote-commit"
+        stage.work_all()
+        assert (len(stage.erp.sales), stage.row().erp_id) == (2, "")
+        stage.settle()
+        assert [(sale.key, sale.stage) for sale in stage.erp.sales.values()] == [
+            ("PONTE-main-0", ErpStage.APPROVED),
+            ("PONTE-main-1", ErpStage.WAITING),
+        ]
+        assert (stage.row().state, stage.row().erp_id, stage.told()) == ("submitted", "2", ["order_waiting"])
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_a_worker_killed_while_amending_leaves_one_order_and_one_note_a_round(stage: Stage, step: str) -> None:
     stage.win(25)

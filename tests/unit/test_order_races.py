@@ -250,18 +250,22 @@ def test_a_late_order_is_cancelled_even_if_cancelling_fails_at_first(stage: Stag
     assert (stage.sale.stage, stage.row().state) == (ErpStage.CANCELLED, "withdrawn")
 
 
-def test_a_late_order_of_a_deal_won_again_is_used_not_doubled(stage: Stage) -> None:
-    stage.erp.lose_next = "late"
-    stage.win(5)
-    stage.run()
-    stage.crm.lose(DEAL)
-    stage.clock.forward(11)
-    stage.run()
-    stage.win(8)
-    stage.erp.land()
-    stage.settle()
-    assert (stage.sale.stage, quantities(stage)) == (ErpStage.APPROVED, {"SKU-1": 8})
-    assert stage.row().state == "approved"
+@pytest.mark.parametrize("unique", [True, False])
+def test_a_late_order_of_a_deal_won_again_is_used_not_doubled(unique: bool) -> None:
+    with staged(unique=unique) as stage:
+        stage.erp.lose_next = "late"
+        stage.win(5)
+        stage.run()
+        stage.crm.lose(DEAL)
+        stage.clock.forward(11)
+        stage.run()
+        stage.win(8)
+        stage.erp.land()
+        stage.poll("crm")
+        stage.work_all()
+        stage.settle()
+        assert (stage.sale.stage, quantities(stage)) == (ErpStage.APPROVED, {"SKU-1": 8})
+        assert stage.row().state == "approved"
 
 
 def test_two_orders_with_our_key_are_reported_and_nothing_more_is_created() -> None:
