@@ -15,16 +15,23 @@ from events.model import Address, Customer, Reason, ReasonKind
 
 _FIELDS = [
     *("name", "code", "active", "_timestamp", "customer_payment_term.name"),
+    *("identifiers.active", "contact_mechanisms.active", "addresses.active"),
     *("identifiers.type", "identifiers.code", "contact_mechanisms.type", "contact_mechanisms.value"),
     *("addresses.street_name", "addresses.building_number", "addresses.unit_number", "addresses.building_name"),
     *("addresses.street_unstructured", "addresses.city", "addresses.postal_code", "addresses._timestamp"),
     *("addresses.subdivision", "addresses.subdivision.code", "addresses.country", "addresses.country.code"),
 ]
+_PARTS = ("identifiers.", "contact_mechanisms.", "addresses.")
 CARRIED = ("name", "tax_id", "state_registration", "address", "email", "phone")
 
 
-def rows(tryton: Tryton, domain: Sequence[Any]) -> list[Row]:
-    return tryton.search_read("party.party", domain, _FIELDS, order=[("id", "ASC")], active_test=False)
+def rows(tryton: Tryton, domain: Sequence[Any], extra: Sequence[str] = ()) -> list[Row]:
+    """Archived parties too, but of their parts only the live ones: a merge leaves the loser's, archived, on the winner."""
+    found = tryton.search_read("party.party", domain, [*_FIELDS, *extra], order=[("id", "ASC")], active_test=False)
+    for row in found:
+        for part in _PARTS:
+            row[part] = [each for each in row[part] if each["active"]]
+    return found
 
 
 def find(tryton: Tryton, tax_id: str = "", code: str = "") -> list[Customer]:

@@ -1,4 +1,4 @@
-"""`TrytonErp`: the two roles of an ERP over one connection. What each call promises stands in `adapters.ports`."""
+"""`TrytonErp`: the roles of an ERP over one connection. What each call promises stands in `adapters.ports`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from decimal import Decimal
 from adapters.erp.tryton import checks, customers, orders, readings
 from adapters.erp.tryton.client import Tryton
 from adapters.erp.tryton.gaps import gaps
+from adapters.erp.tryton.records import Records
 from adapters.erp.tryton.settings import TrytonSettings
 from adapters.errors import PonteError
 from adapters.http import Takes
-from adapters.ports import Erp, ErpCapabilities, Health
+from adapters.ports import Erp, ErpCapabilities, Health, RecordBook, RecordCapabilities
+from events.masterdata import Gone, Kind, Page, Record, Write, Written
 from events.model import Customer, ErpOrder, Order, Reason
 
 _CLOCK_TOLERANCE = 5.0
@@ -29,6 +31,7 @@ class TrytonErp:
     ) -> None:
         self.name = name
         self.tryton = Tryton(name, settings, budget=budget, guard=guard)
+        self._records = Records(self.tryton)
 
     @property
     def capabilities(self) -> ErpCapabilities:
@@ -120,5 +123,23 @@ class TrytonErp:
     def changed_orders(self, since: datetime) -> Iterator[ErpOrder]:
         return readings.changed(self.tryton, since)
 
+    # --- master data
 
-_PLAYS: type[Erp] = TrytonErp  # both roles, checked by mypy
+    def record_capabilities(self, kind: Kind) -> RecordCapabilities:
+        return self._records.record_capabilities(kind)
+
+    def changed_records(self, kind: Kind, cursor: str) -> Iterator[Page]:
+        return self._records.changed_records(kind, cursor)
+
+    def records(self, kind: Kind, ids: Sequence[str]) -> Mapping[str, Record | Gone]:
+        return self._records.records(kind, ids)
+
+    def find_records(self, kind: Kind, by: str, values: Sequence[str]) -> Mapping[str, Sequence[Record]]:
+        return self._records.find_records(kind, by, values)
+
+    def write_records(self, kind: Kind, writes: Sequence[Write]) -> Sequence[Written]:
+        return self._records.write_records(kind, writes)
+
+
+_PLAYS: type[Erp] = TrytonErp  # every role, checked by mypy
+_KEEPS: type[RecordBook] = TrytonErp

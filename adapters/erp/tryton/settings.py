@@ -26,6 +26,11 @@ class TrytonSettings(BaseModel):
     """What every key of ours starts with: with `none`, the mark by which a sale is known as ours."""
     units: dict[str, str] = {"UN": "u", "UND": "u", "PC": "u", "PÇ": "u", "KG": "kg", "G": "g", "M": "m", "L": "l"}
     """The CRM's unit (upper case) -> the ERP's symbol or name of it. A unit not listed is looked up as it is."""
+    customer_category: str = ""
+    """Name of a party category: only its parties, and those of its children, are customers. Empty: every party is, but our own
+    companies and employees, and suppliers that never bought."""
+    price_lists: tuple[str, ...] = ()
+    """Names of the price lists that a CRM shows. Empty: every active one of the company."""
     clock: str = "UTC"
     """IANA zone of the server process: Tryton's times are naive and local to it."""
     deadline: float = Field(default=20.0, gt=0)
