@@ -1,4 +1,5 @@
-"""Make the sandbox's `ponte.toml`: a bridge between the twin of the CRM and the real ERP, with the secrets it names.
+"""Make the sandbox's `ponte.toml`: a bridge between a CRM and the real ERP, with the secrets it names. The CRM is the twin of
+Ploomes, or, as the second pair, a real BottleCRM.
 
 Safe twice: an existing sandbox keeps its data, its start line and its passwords; only what is missing is made.
 """
@@ -6,20 +7,29 @@ Safe twice: an existing sandbox keeps its data, its start line and its passwords
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
+from sandbox.bottlecrm import serve as bottlecrm
 from sandbox.ploomes import seed
 from sandbox.tryton.serve import settle
 
+CrmName = Literal["ploomes", "bottlecrm"]
 DEAL_WORDS = ("order_status", "order_number", "order_reasons", "order_revision", "invoice_number")
 DOCUMENT_WORDS = (
     *("payment_term", "purchase_order", "freight", "freight_paid_by", "carrier", "delivery_date", "purpose", "notes"),
     *(f"ship_to_{part}" for part in ("street", "number", "complement", "district", "city", "state", "postal_code")),
 )
+CUSTOMER_WORDS = (
+    *("credit_limit", "credit_left", "overdue", "purchase_volume", "last_purchase", "discount", "price_list", "payment_term"),
+    *("blocked", "orders", "figures_as_of"),
+)
+PRODUCT_WORDS = ("prices", "stock", "stock_as_of", "taxes", "sales_description")
 
 TEMPLATE = """\
-# The sandbox's bridge: a twin of the Ploomes CRM (a simulation, made from what is known of its API) and a real Tryton ERP.
+# The sandbox's bridge: {what} and a real Tryton ERP.
 # Made by `ponte run --sandbox`; change what you like, it is not written again.
 
 [ponte]
@@ -30,6 +40,38 @@ flower_port = {flower_port}
 order_workers = 1
 lease_seconds = 20
 
+{crm_section}
+[connections.tryton]
+role = "erp"
+adapter = "tryton"
+poll_seconds = {poll_seconds}
+
+[connections.tryton.settings]
+url = "http://127.0.0.1:{erp_port}"
+database = "erp"
+user = "integration"
+password = "file:secrets/tryton-integration.key"
+deadline = 15
+
+[bridges.main]
+crm = "{crm}"
+erp = "tryton"
+# deals won before this never become orders
+start = {start}
+
+[bridges.main.orders]
+max_discount_percent = 30
+silence_hours = 48
+# finance has this long to write why after cancelling
+reason_grace_seconds = 6
+
+[bridges.main.notices]
+language = "pt-BR"
+timezone = "America/Sao_Paulo"
+fallback_user = "{fallback}"
+"""
+
+PLOOMES = """\
 [connections.ploomes]
 role = "crm"
 adapter = "ploomes"
@@ -48,41 +90,42 @@ returned_stage_id = 20004
 
 [connections.ploomes.settings.fields]
 {fields}
+"""
 
-[connections.tryton]
-role = "erp"
-adapter = "tryton"
+BOTTLECRM = """\
+[connections.bottlecrm]
+role = "crm"
+adapter = "bottlecrm"
 poll_seconds = {poll_seconds}
 
-[connections.tryton.settings]
-url = "http://127.0.0.1:{erp_port}"
-database = "erp"
-user = "integration"
-password = "file:secrets/tryton-integration.key"
-deadline = 15
+[connections.bottlecrm.settings]
+url = "http://127.0.0.1:{crm_port}"
+token = "file:secrets/bottlecrm-integration.key"
+webhook_secret = "file:secrets/bottlecrm-webhook.key"
+# the sandbox's BottleCRM bears our add-on
+addon = true
+returned_stage = "{returned_stage}"
+deadline = 8
+total_deadline = 15
+settles_after = 5
 
-[bridges.main]
-crm = "ploomes"
-erp = "tryton"
-# deals won before this never become orders
-start = {start}
-
-[bridges.main.orders]
-max_discount_percent = 30
-silence_hours = 48
-# finance has this long to write why after cancelling
-reason_grace_seconds = 6
-
-[bridges.main.notices]
-language = "pt-BR"
-timezone = "America/Sao_Paulo"
-fallback_user = "10004"
+[connections.bottlecrm.settings.fields]
+purchase_order = "purchase_order"
+freight = "freight"
+freight_paid_by = "freight_paid_by"
+carrier = "carrier"
+delivery_date = "delivery_date"
+purpose = "purpose"
+complement = "complement"
+district = "district"
+state_registration = "state_registration"
 """
 
 
 def prepare(
     home: Path,
     *,
+    crm: CrmName = "ploomes",
     crm_port: int = 8700,
     erp_port: int = 8069,
     broker_port: int = 6390,
@@ -93,7 +136,8 @@ def prepare(
 ) -> Path:
     """The path of the sandbox's `ponte.toml`, made with its ERP and secrets if they are not there yet.
 
-    The first call on a machine builds the ERP's environment and database: about two minutes.
+    The first call on a machine builds the ERP's environment and database: about two minutes; the real CRM's, three more.
+    Raises `sandbox.bottlecrm.prepare.PythonAbsent` where no Python can run the real CRM.
     """
     home.mkdir(parents=True, exist_ok=True)
     passwords = json.loads((settle(home) / "erp.json").read_text(encoding="utf-8"))["passwords"]
@@ -103,18 +147,23 @@ def prepare(
         secret = secrets / f"tryton-{user}.key"
         secret.touch(mode=0o600)
         secret.write_text(passwords[user], encoding="utf-8")
+    if crm == "bottlecrm":
+        bottlecrm.settle(home)
     path = home / "ponte.toml"
     if not path.exists():
+        values = {"crm_port": crm_port, "poll_seconds": poll_seconds, "minute_seconds": minute_seconds}
+        what, section, fallback = _bottlecrm(home, values) if crm == "bottlecrm" else _ploomes(values)
         path.write_text(
             TEMPLATE.format(
-                crm_port=crm_port,
+                what=what,
+                crm=crm,
+                crm_section=section,
+                fallback=fallback,
                 erp_port=erp_port,
                 broker_port=broker_port,
                 gateway_port=gateway_port,
                 flower_port=flower_port,
-                minute_seconds=minute_seconds,
                 poll_seconds=poll_seconds,
-                fields=_fields(),
                 start=datetime.now(UTC).isoformat(timespec="seconds"),
             ),
             encoding="utf-8",
@@ -122,7 +171,22 @@ def prepare(
     return path
 
 
+def _ploomes(values: Mapping[str, float]) -> tuple[str, str, str]:
+    what = "a twin of the Ploomes CRM (a simulation, made from what is known of its API)"
+    return what, PLOOMES.format(fields=_fields(), **values), "10004"
+
+
+def _bottlecrm(home: Path, values: Mapping[str, float]) -> tuple[str, str, str]:
+    names = json.loads((home / "bottlecrm.json").read_text(encoding="utf-8"))
+    return "a real BottleCRM", BOTTLECRM.format(returned_stage=names["returned_stage"], **values), names["profiles"]["manager"]
+
+
 def _fields() -> str:
     lines = [f'{word} = "{seed.key("deal", word)}"' for word in DEAL_WORDS]
     lines += [f'{word} = ["{seed.key("order", word)}", "{seed.key("quote", word)}"]' for word in DOCUMENT_WORDS]
-    return "\n".join([*lines, f'state_registration = "{seed.key("contact", "state_registration")}"'])
+    lines += [f'state_registration = "{seed.key("contact", "state_registration")}"']
+    lines += ["", "[connections.ploomes.settings.fields.customer]", f'code = "{seed.key("contact", "erp_code")}"']
+    lines += [f'{word} = "{seed.key("contact", word)}"' for word in CUSTOMER_WORDS]
+    lines += ["", "[connections.ploomes.settings.fields.product]"]
+    lines += [f'{word} = "{seed.key("product", word)}"' for word in PRODUCT_WORDS]
+    return "\n".join(lines)

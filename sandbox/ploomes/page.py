@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from sandbox.ploomes import forms, views
+from sandbox.ploomes import forms, pictures, views
 from sandbox.ploomes.records import Actor
 from sandbox.ploomes.rules import Rules
 from sandbox.ploomes.wire import ApiError, Row
@@ -62,6 +62,7 @@ class Page:
         html = self.templates.get_template(template).render(values)
         policy = (
             f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; connect-src 'self'; form-action 'self'"
+            "; img-src 'self'"
         )
         headers = {"Content-Security-Policy": policy + "; base-uri 'none'; frame-ancestors 'none'", "Cache-Control": "no-store"}
         return HTMLResponse(html, status, headers)
@@ -103,7 +104,18 @@ class Page:
             document_number=views.document_number(document),
             amount=views.money(document["Amount"]) if document else "",
             story=views.story(view, deal),
+            credit=views.credit(views.company_of(view, deal)),
         )
+
+    def products(self, request: Request) -> Response:
+        view = self.rules.store.snapshot()
+        return self.render(request, "products.html", products=views.products(view), count=len(view["Products"]))
+
+    def picture(self, request: Request) -> Response:
+        """A drawn one: the account's own picture of a product, as if somebody had uploaded it."""
+        drawn = pictures.draw(request.path_params["name"])
+        headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'", "Cache-Control": "max-age=3600"}
+        return Response(drawn, 200 if drawn else 404, headers, media_type="image/svg+xml")
 
     def _typed_rows(self, typed: forms.Typed) -> list[Row]:
         names = ("id", "product", "quantity", "price", "discount")
@@ -188,6 +200,8 @@ def pages(rules: Rules, token: str) -> list[Route]:
     page = Page(rules, token)
     return [
         Route("/", page.reads(page.board)),
+        Route("/app/products", page.reads(page.products), methods=["GET"]),
+        Route("/app/pictures/{name}.svg", page.reads(page.picture), methods=["GET"]),
         Route("/app/new", page.reads(page.new), methods=["GET"]),
         Route("/app/new", page.changes(page.create), methods=["POST"]),
         Route("/app/deals/{id:int}", page.reads(page.deal), methods=["GET"]),

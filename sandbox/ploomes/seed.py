@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox import cast
+from sandbox.ploomes import pictures
 from sandbox.ploomes.records import ACCOUNT_ID, Actor
 from sandbox.ploomes.rules import Rules, field_key
 from sandbox.ploomes.schema import ACTIONS, BY_NUMBER
@@ -17,7 +18,30 @@ RETURNED = STAGES[-1]
 
 _TYPES = {"String": 1, "BigString": 2, "Integer": 4, "Decimal": 5, "DateTime": 8, "Bool": 10}
 FIELDS: dict[str, tuple[tuple[str, str, str], ...]] = {
-    "contact": (("state_registration", "Inscrição estadual", "String"), ("erp_code", "Código no ERP", "String")),
+    "contact": (
+        ("state_registration", "Inscrição estadual", "String"),
+        ("erp_code", "Código no ERP", "String"),
+        ("credit_limit", "Limite de crédito", "Decimal"),
+        ("credit_left", "Crédito disponível", "Decimal"),
+        ("overdue", "Em atraso", "Decimal"),
+        ("purchase_volume", "Compras em 12 meses", "Decimal"),
+        ("last_purchase", "Última compra", "DateTime"),
+        ("discount", "Desconto especial (%)", "Decimal"),
+        ("price_list", "Tabela de preços", "String"),
+        ("payment_term", "Condição de pagamento", "String"),
+        ("blocked", "Bloqueado no ERP", "Bool"),
+        ("orders", "Pedidos no ERP", "BigString"),
+        ("figures_as_of", "Valores lidos em", "DateTime"),
+        ("how_they_found_us", "Origem do contato", "String"),
+    ),
+    "product": (
+        ("sales_description", "Texto de venda", "BigString"),
+        ("prices", "Preços por tabela", "BigString"),
+        ("stock", "Estoque por depósito", "BigString"),
+        ("stock_as_of", "Estoque lido em", "DateTime"),
+        ("taxes", "Impostos", "BigString"),
+        ("showroom", "Lugar no showroom", "String"),
+    ),
     "deal": (
         ("order_status", "Situação do pedido", "String"),
         ("order_number", "Número do pedido no ERP", "String"),
@@ -133,8 +157,11 @@ def _products(rules: Rules) -> None:
             "Name": product["name"],
             "UnitPrice": Decimal(product["price"]),
             "MeasurementUnit": product["unit"],
+            "ImageUrl": pictures.url_of(product["name"]),
         }
-        rules.create(SEED, "Products", body | {"GroupId": group, "FamilyId": family, "CurrencyId": 1})
+        told = {"FieldKey": key("product", "sales_description"), "BigStringValue": pictures.told_of(product["name"])}
+        extra = {"GroupId": group, "FamilyId": family, "CurrencyId": 1, "OtherProperties": [told]}
+        rules.create(SEED, "Products", body | extra)
 
 
 def place(rules: Rules, city: str, state: str) -> Row:

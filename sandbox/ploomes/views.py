@@ -131,6 +131,60 @@ def version(deal: Row, document: Row | None, company: Row | None) -> str:
     return "|".join(str(part) for part in parts)
 
 
+SHOWN = 300
+"""Products on one page."""
+
+
+def products(view: View) -> list[Row]:
+    """What the catalogue shows: those on sale first, by code; the archived ones behind them."""
+    rows = sorted(view["Products"].values(), key=lambda row: (bool(row["Suspended"]), row["Code"] or "", row["Id"]))
+    return [_product(view, row) for row in rows[:SHOWN]]
+
+
+def _product(view: View, row: Row) -> Row:
+    values = properties(row, "product")
+    return {
+        "id": row["Id"],
+        "code": row["Code"] or "",
+        "name": row["Name"] or "",
+        "price": money(row["UnitPrice"]),
+        "unit": row["MeasurementUnit"] or "",
+        "category": view["Products@Groups"].get(row["GroupId"] or 0, {}).get("Name", ""),
+        "image": row["ImageUrl"] or "",
+        "archived": bool(row["Suspended"]),
+        "text": values["sales_description"] or "",
+        "prices": (values["prices"] or "").splitlines(),
+        "stock": (values["stock"] or "").splitlines(),
+        "taxes": (values["taxes"] or "").splitlines(),
+        "stock_as_of": moment(values["stock_as_of"]),
+    }
+
+
+def credit(company: Row | None) -> Row | None:
+    """What the ERP says of a customer, read-only; None while it has said nothing."""
+    values = properties(company, "contact") if company else {}
+    if not (values.get("erp_code") or values.get("figures_as_of")):
+        return None
+    lines = [
+        ("Código", values["erp_code"]),
+        ("Crédito disponível", money(values["credit_left"])),
+        ("Limite de crédito", money(values["credit_limit"]) or "sem limite"),
+        ("Em atraso", money(values["overdue"])),
+        ("Compras em 12 meses", money(values["purchase_volume"])),
+        ("Última compra", datetime.fromisoformat(values["last_purchase"]).strftime("%d/%m/%Y") if values["last_purchase"] else ""),
+        ("Desconto especial", f"{number(values['discount'])}%" if values["discount"] else ""),
+        ("Tabela de preços", values["price_list"]),
+        ("Condição de pagamento", values["payment_term"]),
+    ]
+    return {
+        "lines": [(name, text) for name, text in lines if text],
+        "overdue": bool(values["overdue"]),
+        "blocked": bool(values["blocked"]),
+        "orders": (values["orders"] or "").splitlines(),
+        "as_of": moment(values["figures_as_of"]),
+    }
+
+
 def form(view: View, deal: Row) -> Row:
     """The form's fields as text, as they would be typed."""
     kind, document = document_of(view, deal)

@@ -50,6 +50,12 @@ class PloomesClient:
         response = self.http.request("GET", path, repeatable=True, params=params, note=note)
         return self.rows(response, path)
 
+    def count(self, path: str, params: Mapping[str, str]) -> int | None:
+        """`@odata.count` of a query, None where the account does not tell."""
+        body = json_of(self.http.request("GET", path, repeatable=True, params=params, note="count"))
+        found = body.get("@odata.count") if isinstance(body, dict) else None
+        return found if isinstance(found, int) else None
+
     def proven(self, path: str, **odata: str | int) -> list[Row]:
         """As `get`; an empty answer is believed only after a control read that must not be empty, and a second look."""
         if rows := self.get(path, note="", **odata):
@@ -109,14 +115,14 @@ class PloomesClient:
             since, where = last, f"LastUpdateDate ge {last}"
         raise _endless(path)
 
-    def send(self, method: str, path: str, body: Mapping[str, Any], *, repeatable: bool) -> Row:
+    def send(self, method: str, path: str, body: Mapping[str, Any], *, repeatable: bool, expand: str = "") -> Row:
         """Write. The record as it then stands, {} when the answer holds none. Fires no webhook."""
         response = self.http.request(
             method,
             path,
             repeatable=repeatable,
             settles_after=self.settings.settles_after,
-            params={"webhooks": "false"},
+            params={"webhooks": "false"} | ({"$expand": expand} if expand else {}),
             json=body,
         )
         rows = self.rows(response, path)

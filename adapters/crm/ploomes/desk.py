@@ -1,4 +1,4 @@
-"""Ploomes in the role of `CrmDesk`: deals, their documents, and what the salesperson is shown."""
+"""Ploomes in the roles of `CrmDesk` and `RecordBook`: deals, their documents, and what the salesperson is shown."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from pydantic import ValidationError
 from adapters.crm.ploomes import translate, webhooks
 from adapters.crm.ploomes.client import PloomesClient, Row
 from adapters.crm.ploomes.documents import Documents
+from adapters.crm.ploomes.records import PloomesBook
 from adapters.crm.ploomes.settings import STATUS_WORDS, PloomesSettings
 from adapters.crm.ploomes.status import StatusFields
 from adapters.errors import Misconfigured, NeedsPerson, NotFound, PonteError
 from adapters.http import Takes, server_time, within
-from adapters.ports import CrmCapabilities, CrmDocument, Health
+from adapters.ports import CrmCapabilities, CrmDocument, Health, RecordCapabilities
+from events.masterdata import Gone, Kind, Page, Record, Write, Written
 from events.model import Deal, DealStatus, Hint, Owner, Person
 
 log = structlog.get_logger(__name__)
@@ -31,7 +33,8 @@ _WON_OR_LOST = (2, 3)
 class PloomesCrm:
     """One Ploomes account. Safe for threads; one per connection and process.
 
-    Every method but `changed_deals`, which takes as long as it has pages, ends within `settings.total_deadline`.
+    Every method but `changed_deals` and `changed_records`, which take as long as they have pages, ends within
+    `settings.total_deadline`.
     """
 
     Settings = PloomesSettings
@@ -51,6 +54,7 @@ class PloomesCrm:
         self._client = PloomesClient(name, settings, budget=budget, guard=guard)
         self._documents = Documents(name, self._client)
         self._status = StatusFields(name, self._client)
+        self._book = PloomesBook(name, self._client)
         self._anchor = ""
         """Id of a deal that was there when last seen."""
 
@@ -80,6 +84,7 @@ class PloomesCrm:
         for word, key in mapped.items():
             if key not in types:
                 found.append(f"fields.{word}: the deal has no custom field {key}: create it in Ploomes, or correct the key")
+        found += self._book.problems()
         found += webhooks.problems(self._client, f"/webhooks/{self.name}")
         identity = f"user {own.get('Id', '?')} of account {own.get('AccountId', '?')}"
         return Health(reachable=True, identity=identity, server_time=server_time(response), problems=tuple(found))
@@ -180,6 +185,23 @@ class PloomesCrm:
     def ensure_webhooks(self, url: str) -> Sequence[str]:
         with within(self.settings.total_deadline):
             return webhooks.ensure(self._client, url)
+
+    # Master data, see `adapters.crm.ploomes.records`
+
+    def record_capabilities(self, kind: Kind) -> RecordCapabilities:
+        return self._book.capabilities(kind)
+
+    def changed_records(self, kind: Kind, cursor: str) -> Iterator[Page]:
+        return self._book.changed_records(kind, cursor)
+
+    def records(self, kind: Kind, ids: Sequence[str]) -> Mapping[str, Record | Gone]:
+        return self._book.records(kind, ids)
+
+    def find_records(self, kind: Kind, by: str, values: Sequence[str]) -> Mapping[str, Sequence[Record]]:
+        return self._book.find_records(kind, by, values)
+
+    def write_records(self, kind: Kind, writes: Sequence[Write]) -> Sequence[Written]:
+        return self._book.write_records(kind, writes)
 
     def _find(self, path: str, field: str, deal_id: str, marker: str) -> str | None:
         """Looked for in the texts themselves: a search by the server may lag behind, or split the marker into words."""

@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 
 def instant(text: str, zone: ZoneInfo) -> dt.datetime:
@@ -53,8 +53,27 @@ class PloomesFields(BaseModel):
     # on the contact and the user, read
     state_registration: FieldKeys = ()
     language: FieldKeys = ()
+    # master data, read and written
+    customer: dict[str, str] = Field(default_factory=dict)
+    """`CUSTOMER_WORDS` -> `contact_<GUID>`. What is not listed here is not carried. `code` makes creating safest."""
+    product: dict[str, str] = Field(default_factory=dict)
+    """`PRODUCT_WORDS` -> `product_<GUID>`."""
+
+    @field_validator("customer", "product")
+    @classmethod
+    def _known_words(cls, mapped: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        words = CUSTOMER_WORDS if info.field_name == "customer" else PRODUCT_WORDS
+        if strange := sorted(mapped.keys() - set(words)):
+            raise ValueError(f"has no {', '.join(strange)}; the words are {', '.join(words)}")
+        return mapped
 
 
+CUSTOMER_WORDS = (
+    *("code", "credit_limit", "credit_left", "overdue", "purchase_volume", "last_purchase", "discount", "price_list"),
+    *("payment_term", "blocked", "orders", "figures_as_of"),
+)
+PRODUCT_WORDS = ("prices", "stock", "stock_as_of", "taxes", "sales_description")
+"""Fields of master data for which Ploomes has no field of its own."""
 STATUS_WORDS = ("order_status", "order_number", "order_reasons", "order_revision", "invoice_number")
 
 
@@ -87,6 +106,8 @@ class PloomesSettings(BaseModel):
     task_type_id: int | None = None
     timezone: str = "America/Sao_Paulo"
     """Zone of times that come without one."""
+    countries: dict[int, str] = Field(default_factory=lambda: {76: "BR"})
+    """CountryId -> ISO 3166 alpha-2."""
     currencies: dict[int, str] = Field(default_factory=lambda: {1: "BRL"})
     bill_persons: bool = False
     """A person with a CPF and no company may be billed."""

@@ -17,15 +17,13 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from adapters.crm.ploomes import properties
 from adapters.crm.ploomes.client import PloomesClient, Row
 from adapters.crm.ploomes.settings import STATUS_WORDS
 from adapters.errors import Conflict, NeedsPerson, NotFound, TryLater, UnknownOutcome
 from events.model import Owner
 
 _ATTEMPTS = 4
-_WRITTEN = ("StringValue", "BigStringValue", "IntegerValue", "DecimalValue", "DateTimeValue", "BoolValue")
-_REFERENCES = ("ObjectValueId", "UserValueId", "ContactValueId", "ProductValueId", "AttachmentValueId")
-"""How options and references are read; an option is written back as IntegerValue, the others are taken to be written alike."""
 DEAL = 2
 
 
@@ -41,14 +39,15 @@ class StatusFields:
             return
         for _ in range(_ATTEMPTS):
             present = self._read(deal_id)
-            if _holds(present, wanted):
+            if properties.holds(present, wanted):
                 return
             try:
-                self._client.send("PATCH", f"/Deals({deal_id})", {"OtherProperties": _merged(present, wanted)}, repeatable=False)
+                body = {"OtherProperties": properties.merged(present, wanted)}
+                self._client.send("PATCH", f"/Deals({deal_id})", body, repeatable=False)
             except UnknownOutcome:
                 continue  # not sent again as it is: others may have written since. The next reading tells whether it arrived
             after = self._read(deal_id)
-            if _holds(after, wanted):
+            if properties.holds(after, wanted):
                 self._lost(present, after, wanted)
                 return
         raise Conflict(
@@ -57,8 +56,7 @@ class StatusFields:
 
     def _lost(self, before: list[Row], after: list[Row], wanted: Mapping[str, Row]) -> None:
         """Our write stands. Whoever's field it should have kept must still be there, changed or not."""
-        gone = {each["FieldKey"] for each in before if _filled(each)} - {each["FieldKey"] for each in after} - wanted.keys()
-        if gone:
+        if gone := properties.lost(before, after, wanted):
             raise NeedsPerson(
                 "fields_not_kept",
                 f"connection {self._name}: deal fields {', '.join(sorted(gone))} were not kept by a write of the status",
@@ -120,36 +118,3 @@ def _typed(attribute: str, value: str, word: str) -> Any:
     raise NeedsPerson(
         "field_type", f"the field for {word} has a type that cannot hold it", owner=Owner.INTEGRATOR, fix="map it to a text field"
     )
-
-
-def _value(field: Row) -> Any:
-    return next((field[name] for name in (*_WRITTEN, *_REFERENCES) if field.get(name) not in (None, "")), None)
-
-
-def _filled(field: Row) -> bool:
-    return _value(field) is not None
-
-
-def _holds(present: list[Row], wanted: Mapping[str, Row]) -> bool:
-    held = {field["FieldKey"]: _value(field) for field in present}
-    return all(held.get(key) == _value(field) for key, field in wanted.items())
-
-
-def _merged(present: list[Row], wanted: Mapping[str, Row]) -> list[Row]:
-    """Everybody's fields as they were read, several values of one field too, and ours."""
-    return [_writable(field) for field in present if field["FieldKey"] not in wanted and _filled(field)] + [
-        {name: _plain(value) for name, value in field.items()} for field in wanted.values()
-    ]
-
-
-def _writable(field: Row) -> Row:
-    kept = {name: field[name] for name in _WRITTEN if field.get(name) is not None}
-    if not kept:
-        reference = next((field[name] for name in _REFERENCES if field.get(name) is not None), None)
-        kept = {"IntegerValue": reference}
-    return {"FieldKey": field["FieldKey"], **{name: _plain(value) for name, value in kept.items()}}
-
-
-def _plain(value: Any) -> Any:
-    """As JSON carries it: Ploomes takes decimals as numbers only, so the shortest float, the same up to 15 digits."""
-    return float(value) if isinstance(value, Decimal) else value

@@ -120,11 +120,11 @@ def address_of(row: Row) -> Address:
         district=text(row.get("Neighborhood")),
         city=text(city.get("Name")),
         state=text(state.get("Short")).upper(),
-        postal_code=_postal_code(text(row.get("ZipCode"))),
+        postal_code=postal_code(text(row.get("ZipCode"))),
     )
 
 
-def _postal_code(value: str) -> str:
+def postal_code(value: str) -> str:
     """Eight digits: Ploomes holds a CEP as a number, so that those of São Paulo lose their leading zero."""
     digits = re.sub(r"\D", "", value)
     return digits.zfill(8) if digits else ""
@@ -216,6 +216,6 @@ def _ship_to(row: Row, settings: PloomesSettings) -> Address | None:
         district=custom(row, fields.ship_to_district),
         city=custom(row, fields.ship_to_city),
         state=custom(row, fields.ship_to_state).upper(),
-        postal_code=_postal_code(custom(row, fields.ship_to_postal_code)),
+        postal_code=postal_code(custom(row, fields.ship_to_postal_code)),
     )
     return found if found != Address() else None
