@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from events.catalogue import Lane
+
 
 @dataclass(frozen=True)
 class Doorbell:
@@ -26,6 +28,11 @@ class Doorbell:
             "type": f"ponte.{self.type}",
             "dataref": f"journal:{self.event_id}",
         }
+
+
+def drain_bell(bridge: str, kind: str, connection: str) -> Doorbell:
+    """One bell for whatever is due of a kind in a bridge: master data is drained in batches, not rung one by one."""
+    return Doorbell(f"drain:{bridge}:{kind}", "Drain", Lane.BULK, connection)
 
 
 Ring = Callable[[Sequence[Doorbell]], None]

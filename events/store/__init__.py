@@ -9,6 +9,7 @@ from events.store.records import (
     FOR_A_PERSON,
     SETTLED,
     Binding,
+    Bound,
     CallRecord,
     Claim,
     Event,
@@ -18,7 +19,9 @@ from events.store.records import (
     NewEvent,
     OrderRow,
     Outcome,
+    Review,
     State,
+    review_cause,
     utc_now,
 )
 from events.store.tx import BindingTaken, Tx
@@ -28,6 +31,7 @@ __all__ = [
     "SETTLED",
     "Binding",
     "BindingTaken",
+    "Bound",
     "CallRecord",
     "Claim",
     "Event",
@@ -39,7 +43,9 @@ __all__ = [
     "NewEvent",
     "OrderRow",
     "Outcome",
+    "Review",
     "State",
     "Tx",
+    "review_cause",
     "utc_now",
 ]

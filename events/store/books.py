@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, select
 
+from events.store import aliases
 from events.store.database import Database
+from events.store.mailbox import chunks
 from events.store.records import Binding, Intent, OrderRow
 from events.store.schema import bindings, intents, orders
 
@@ -29,6 +31,33 @@ class Books:
 
     def bindings(self, bridge: str, kind: str) -> list[Binding]:
         return self._bindings(bindings.c.bridge == bridge, bindings.c.kind == kind)
+
+    def bindings_of(
+        self, bridge: str, kind: str, *, erp_ids: Sequence[str] = (), crm_ids: Sequence[str] = ()
+    ) -> dict[str, Binding]:
+        """The bindings of these ids of one side, by that id; an unbound one is absent. Merged ids: `resolve_all` them first."""
+        if erp_ids and crm_ids:
+            raise ValueError("ids of one side: an id of the CRM and one of the ERP may be the same")
+        column, ids = (bindings.c.erp_id, erp_ids) if erp_ids else (bindings.c.crm_id, crm_ids)
+        here = select(bindings).where(bindings.c.bridge == bridge, bindings.c.kind == kind)
+        with self.db.reading() as conn:
+            found = [row for some in chunks(ids) for row in conn.execute(here.where(column.in_(some))).mappings()]
+        return {row[column.name]: Binding(**row) for row in found}
+
+    def bindings_page(self, bridge: str, kind: str, after: str = "", limit: int = 500) -> list[Binding]:
+        """In the order of their ERP ids, those behind `after`."""
+        here = (bindings.c.bridge == bridge, bindings.c.kind == kind, bindings.c.erp_id > after)
+        with self.db.reading() as conn:
+            query = select(bindings).where(*here).order_by(bindings.c.erp_id).limit(limit)
+            return [Binding(**row) for row in conn.execute(query).mappings()]
+
+    def resolve(self, bridge: str, kind: str, side: str, id_: str) -> str:
+        """The id that a thing has today: itself, or the end of its merges. `side`: "erp" or "crm"."""
+        return self.resolve_all(bridge, kind, side, [id_])[id_]
+
+    def resolve_all(self, bridge: str, kind: str, side: str, ids: Sequence[str]) -> dict[str, str]:
+        with self.db.reading() as conn:
+            return aliases.resolve(conn, (bridge, kind, side), ids)
 
     def _bindings(self, *where: ColumnElement[bool]) -> list[Binding]:
         with self.db.reading() as conn:

@@ -5,26 +5,23 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
 
-import structlog
-from sqlalchemy import ColumnElement, and_, select, update
+from sqlalchemy import and_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from events.catalogue import Lane
 from events.ring import Doorbell, Ring, silent
 from events.store import mailbox as line
+from events.store.batches import Batches, due_in_bulk
 from events.store.books import Books
 from events.store.database import Database
 from events.store.desk import Desk
 from events.store.history import NOT_WELL, History
 from events.store.migrate import migrate, ready
 from events.store.records import Claim, NewEvent, Outcome, State, utc_now
-from events.store.schema import mailbox, releases
+from events.store.reviews import Reviews
+from events.store.schema import mailbox
 from events.store.tx import Tx
-
-T = TypeVar("T")
-log = structlog.get_logger(__name__)
 
 
 class LeaseLost(Exception):
@@ -35,7 +32,7 @@ class LeaseLost(Exception):
         self.event_id = event_id
 
 
-class Journal(History, Books, Desk):
+class Journal(History, Books, Desk, Batches, Reviews):
     """Safe for many threads and processes. `url`: `sqlite:///FILE` or `postgresql://...`; `ring` is called after commits only.
 
     No method holds a transaction while the outside is called, and none calls the outside.
@@ -57,24 +54,7 @@ class Journal(History, Books, Desk):
     def close(self) -> None:
         self.db.close()
 
-    def ring(self, bells: Sequence[Doorbell]) -> None:
-        """Ring, and never fail: what was committed is due, and the sweep rings again."""
-        if not bells:
-            return
-        try:
-            self._ring(bells)
-        except Exception as error:
-            log.warning("ring_failed", error=type(error).__name__, bells=len(bells), first=bells[0].event_id)
-
     # writing
-
-    @contextmanager
-    def transaction(self) -> Iterator[Tx]:
-        """A writing transaction without a claim, for tools. Rings after its commit."""
-        with self.db.writing() as conn:
-            tx = Tx(self.db, conn, self.clock())
-            yield tx
-        self.ring(tx.bells)
 
     @contextmanager
     def owned(self, claim: Claim) -> Iterator[Tx]:
@@ -107,18 +87,6 @@ class Journal(History, Books, Desk):
 
         return next(iter(self._write(once)), None)
 
-    def _write(self, work: Callable[[Tx], T], *, then: Callable[[], list[Doorbell]] = list) -> T:
-        """One transaction, repeated after a deadlock; after its commit, ring its bells and those that `then` finds."""
-
-        def once() -> tuple[T, list[Doorbell]]:
-            with self.db.writing() as conn:
-                tx = Tx(self.db, conn, self.clock())
-                return work(tx), tx.bells
-
-        result, bells = self.db.repeat(once)
-        self.ring([*bells, *(bell for bell in then() if bell not in bells)])
-        return result
-
     # working
 
     def claim(self, event_id: str, worker: str, lease: float) -> Claim | None:
@@ -135,7 +103,7 @@ class Journal(History, Books, Desk):
     def claim_head(self, thing: str, worker: str, lease: float) -> Claim | None:
         """Take whatever is the head of this line, if it is due."""
         with self.db.reading() as conn:
-            heads = line.bells(conn, mailbox.c.thing == thing, line.is_due(self.clock()), limit=1)
+            heads = line.heads(conn, mailbox.c.thing == thing, line.is_due(self.clock()), limit=1)
         return self.claim(heads[0].event_id, worker, lease) if heads else None
 
     def extend(self, claim: Claim, lease: float) -> bool:
@@ -178,10 +146,18 @@ class Journal(History, Books, Desk):
     # what is due
 
     def due(self, limit: int = 500, lane: str | None = None) -> list[Doorbell]:
-        """Heads that can be claimed now, those due longest first, up to `limit` of a lane; lane by lane, orders first."""
-        now, lanes = self.clock(), list(Lane) if lane is None else [lane]
+        """Heads that can be claimed now, those due longest first, up to `limit` of a lane; lane by lane, orders first.
+
+        Of what is drained in batches, one bell for each bridge and kind that has any.
+        """
+        now, found = self.clock(), list[Doorbell]()
         with self.db.reading() as conn:
-            return [bell for each in lanes for bell in line.bells(conn, mailbox.c.lane == each, line.is_due(now), limit=limit)]
+            for each in list(Lane) if lane is None else [lane]:
+                if each == Lane.BULK:
+                    found += due_in_bulk(conn, now, limit)
+                else:
+                    found += line.bells(conn, mailbox.c.lane == each, line.is_due(now), limit=limit)
+        return found
 
     def next_due_at(self) -> dt.datetime | None:
         """When the next head becomes due by time, or a lease runs out; the past if one is due already; None: never."""
@@ -191,14 +167,7 @@ class Journal(History, Books, Desk):
 
     def release(self, cause: str) -> int:
         """The cause is gone: whatever waits for it is due now. Returns how many; rings their heads."""
-
-        def once(tx: Tx) -> int:
-            self.db.lock(tx.conn, "release")
-            new = line.insert_of(tx.conn, releases).values(cause=cause, number=line.newest_release(tx.conn) + 1)
-            tx.conn.execute(new.on_conflict_do_update(index_elements=["cause"], set_={"number": new.excluded.number}))
-            return self._make_due(tx, and_(mailbox.c.state == State.WAITING, mailbox.c.cause == cause))
-
-        return self._write(once)
+        return self._write(lambda tx: tx.release(cause))
 
     def retry(self, event_ids: Sequence[str]) -> int:
         """A person says: again, now. Parked, dead, conflict, waiting, unknown, or due later. Returns how many; rings their heads.
@@ -207,14 +176,4 @@ class Journal(History, Books, Desk):
         """
         stuck = mailbox.c.state.in_([*NOT_WELL, State.DUE])
         again = {"retries": mailbox.c.retries + mailbox.c.attempts, "attempts": 0}
-        return self._write(lambda tx: self._make_due(tx, and_(mailbox.c.event_id.in_(list(event_ids)), stuck), **again))
-
-    @staticmethod
-    def _make_due(tx: Tx, which: ColumnElement[bool], **values: Any) -> int:
-        statement = (
-            update(mailbox).where(mailbox.c.settled_at.is_(None), which).values(state=State.DUE, due_at=tx.now, cause="", **values)
-        )
-        freed = list(tx.conn.execute(statement.returning(mailbox.c.event_id)).scalars())
-        for start in range(0, len(freed), 500):
-            tx.bells += line.bells(tx.conn, mailbox.c.event_id.in_(freed[start : start + 500]))
-        return len(freed)
+        return self._write(lambda tx: tx.make_due(and_(mailbox.c.event_id.in_(list(event_ids)), stuck), **again))

@@ -15,20 +15,24 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Table, and_, exists, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from events.catalogue import EVENTS
-from events.ring import Doorbell
+from events.catalogue import EVENTS, Lane
+from events.ring import Doorbell, drain_bell
 from events.store.records import SETTLED, Claim, Event, MailboxRow, NewEvent, Outcome, State
 from events.store.schema import events, mailbox, payloads, releases
 
+T = TypeVar("T")
 LONGEST_LEASE = dt.timedelta(hours=1)
 """No lease is longer. One that seems to be was taken while the clock was wrong, and counts as run out."""
+
+DRAINED = frozenset(name for name, each in EVENTS.items() if each.lane is Lane.BULK)
+"""Worked in batches, not one by one, as long as they stand in the bulk lane: an order that waits may have moved one out."""
 
 _ahead = mailbox.alias("ahead")
 _MAILBOX_NAMES = tuple(each.name for each in fields(MailboxRow))
@@ -38,6 +42,11 @@ _EVENT_NAMES = tuple(each.name for each in fields(Event) if each.name not in ("t
 def insert_of(conn: Connection, table: Table) -> Any:
     """The dialect's own INSERT, for ON CONFLICT, which both spell alike."""
     return (sqlite if conn.dialect.name == "sqlite" else postgresql).insert(table)
+
+
+def chunks(items: Sequence[T], size: int = 500) -> Iterator[Sequence[T]]:
+    """Pieces that fit an IN."""
+    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def is_head() -> ColumnElement[bool]:
@@ -60,7 +69,7 @@ def is_due(now: dt.datetime) -> ColumnElement[bool]:
     )
 
 
-def insert(conn: Connection, new: Sequence[NewEvent], now: dt.datetime) -> list[Doorbell]:
+def insert(conn: Connection, new: Sequence[NewEvent], now: dt.datetime) -> list[NewEvent]:
     """Journal row, payload and mailbox row of each event not yet known, in the order given. Returns those."""
     by_id: dict[str, NewEvent] = {}
     for each in new:
@@ -80,13 +89,21 @@ def insert(conn: Connection, new: Sequence[NewEvent], now: dt.datetime) -> list[
                     "event_id": id_,
                     "thing": each.thing,
                     "lane": each.its_lane,
+                    "bridge": each.bridge,
+                    "type": each.type,
                     "state": State.DUE,
                     "due_at": min(each.occurred_at, now),
                 }
                 for id_, each in fresh
             ],
         )
-    return [Doorbell(id_, each.type, each.its_lane, each.connection) for id_, each in fresh]
+    return [each for _, each in fresh]
+
+
+def doorbell(event_id: str, type_: str, lane: str, connection: str, bridge: str, kind: str) -> Doorbell:
+    if lane == Lane.BULK and type_ in DRAINED:
+        return drain_bell(bridge, kind, connection)
+    return Doorbell(event_id, type_, lane, connection)
 
 
 def _event_row(id_: str, new: NewEvent, now: dt.datetime) -> dict[str, Any]:
@@ -121,11 +138,15 @@ def claim(conn: Connection, event_id: str, worker: str, lease: float, now: dt.da
 
 
 def settle(conn: Connection, claim: Claim, outcome: Outcome, now: dt.datetime) -> bool:
-    """Write the outcome; False when the token is no longer ours. `due_at` and `state` change if the awaited cause has gone."""
-    state, due_at = outcome.state, outcome.due_at
-    if state is State.WAITING and newest_release(conn, outcome.cause) > claim.releases_seen:
-        state, due_at = State.DUE, now
-    values = {
+    """Write the outcome; False when the token is no longer ours."""
+    gone = outcome.state is State.WAITING and newest_release(conn, outcome.cause) > claim.releases_seen
+    return conn.execute(update(mailbox).where(*ours(claim)).values(ending(outcome, now, cause_gone=gone))).rowcount == 1
+
+
+def ending(outcome: Outcome, now: dt.datetime, *, cause_gone: bool = False) -> dict[str, Any]:
+    """A claimed row's new values. `cause_gone`: what it would wait for was released since the claim, so it is due again."""
+    state, due_at = (State.DUE, now) if cause_gone else (outcome.state, outcome.due_at)
+    return {
         "state": state,
         "due_at": due_at,
         "token": None,
@@ -138,7 +159,6 @@ def settle(conn: Connection, claim: Claim, outcome: Outcome, now: dt.datetime) -
         "outcome": dict(outcome.facts),
         "settled_at": now if state in SETTLED else None,
     }
-    return conn.execute(update(mailbox).where(*ours(claim)).values(values)).rowcount == 1
 
 
 def ours(claim: Claim) -> tuple[ColumnElement[bool], ...]:
@@ -150,16 +170,20 @@ def newest_release(conn: Connection, cause: str | None = None) -> int:
     return conn.execute(query if cause is None else query.where(releases.c.cause == cause)).scalar() or 0
 
 
-def bells(conn: Connection, *conditions: ColumnElement[bool], limit: int | None = None) -> list[Doorbell]:
-    """Doorbells of the heads that meet the conditions, those due longest first."""
+def heads(conn: Connection, *conditions: ColumnElement[bool], limit: int | None = None) -> Sequence[Any]:
+    """The heads that meet the conditions, those due longest first: what `doorbell` wants to know of each."""
     query = (
-        select(mailbox.c.event_id, events.c.type, mailbox.c.lane, events.c.connection)
+        select(mailbox.c.event_id, events.c.type, mailbox.c.lane, events.c.connection, events.c.bridge, events.c.subject_kind)
         .join(events, events.c.seq == mailbox.c.seq)
         .where(mailbox.c.settled_at.is_(None), is_head(), *conditions)
         .order_by(mailbox.c.due_at, mailbox.c.seq)
         .limit(limit)
     )
-    return [Doorbell(row.event_id, row.type, row.lane, row.connection) for row in conn.execute(query)]
+    return conn.execute(query).all()
+
+
+def bells(conn: Connection, *conditions: ColumnElement[bool], limit: int | None = None) -> list[Doorbell]:
+    return [doorbell(*row) for row in heads(conn, *conditions, limit=limit)]
 
 
 def whole() -> Select[Any]:

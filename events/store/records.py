@@ -219,7 +219,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Binding:
-    """One thing on both sides. `snapshot` is what both last agreed on."""
+    """One thing on both sides. `snapshot` is what both last agreed on. `version` rises with every `bind`."""
 
     bridge: str
     kind: str
@@ -228,6 +228,48 @@ class Binding:
     snapshot: Mapping[str, Any] = field(repr=False)
     fingerprint: str
     bound_at: dt.datetime
+    version: int = 1
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A binding to be written by `Tx.bind_many`. With `version`: only if the binding is still the one that was read."""
+
+    crm_id: str
+    erp_id: str
+    snapshot: Mapping[str, Any] = field(repr=False)
+    fingerprint: str = ""
+    version: int | None = None
+
+
+@dataclass(frozen=True)
+class Review:
+    """A thing that waits for a person. `side` ("erp" or "crm") says whose id `thing_id` is; `sort` why, in snake case.
+
+    `event_id` is the event that waits, if one does. Open until there is a `decision`. `candidates` and `fields` are JSON.
+    """
+
+    id: int
+    bridge: str
+    kind: str
+    side: str
+    thing_id: str
+    sort: str
+    event_id: str
+    candidates: Sequence[Any] = field(repr=False)
+    fields: Mapping[str, Any] = field(repr=False)
+    created_at: dt.datetime
+    resolved_at: dt.datetime | None
+    decision: str
+
+    @property
+    def cause(self) -> str:
+        """What an event that waits for the decision waits for."""
+        return review_cause(self.bridge, self.kind, self.side, self.thing_id, self.sort)
+
+
+def review_cause(bridge: str, kind: str, side: str, thing_id: str, sort: str) -> str:
+    return f"review:{bridge}:{kind}:{side}:{thing_id}:{sort}"
 
 
 @dataclass(frozen=True)

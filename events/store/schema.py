@@ -95,6 +95,8 @@ mailbox = Table(
     Column("event_id", String, ForeignKey("events.id"), nullable=False, unique=True),
     Column("thing", String, nullable=False),
     Column("lane", String, nullable=False),
+    _word("bridge"),
+    _word("type"),
     Column("state", String, nullable=False),
     Column("due_at", Time),
     Column("attempts", Integer, nullable=False, server_default="0"),
@@ -113,6 +115,7 @@ mailbox = Table(
     Index("mailbox_line", "thing", "seq"),
     Index("mailbox_open", "thing", "seq", sqlite_where=_OPEN, postgresql_where=_OPEN),
     Index("mailbox_due", "lane", "due_at", sqlite_where=_TIMED, postgresql_where=_TIMED),
+    Index("mailbox_drain", "bridge", "type", "due_at", "seq", sqlite_where=_OPEN, postgresql_where=_OPEN),
     Index("mailbox_cause", "cause", sqlite_where=_OPEN, postgresql_where=_OPEN),
     Index("mailbox_one_in_flight", "thing", unique=True, sqlite_where=_IN_FLIGHT, postgresql_where=_IN_FLIGHT),
 )
@@ -134,7 +137,47 @@ bindings = Table(
     _json("snapshot"),
     _word("fingerprint"),
     Column("bound_at", Time, nullable=False),
+    Column("version", Integer, nullable=False, server_default="1"),
     UniqueConstraint("bridge", "kind", "erp_id", name="bindings_erp"),
+)
+
+aliases = Table(
+    "aliases",
+    metadata,
+    Column("bridge", String, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("side", String, primary_key=True),
+    Column("old_id", String, primary_key=True),
+    Column("new_id", String, nullable=False),
+    Column("merged_at", Time, nullable=False),
+)
+
+_UNDECIDED = text("resolved_at IS NULL")
+
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("id", Number, primary_key=True, autoincrement=True),
+    Column("bridge", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("side", String, nullable=False),
+    Column("thing_id", String, nullable=False),
+    Column("sort", String, nullable=False),
+    _word("event_id"),
+    _json("candidates", "[]"),
+    _json("fields"),
+    Column("created_at", Time, nullable=False),
+    Column("resolved_at", Time),
+    _word("decision"),
+    Index(
+        "reviews_open",
+        *("bridge", "kind", "side", "thing_id", "sort"),
+        unique=True,
+        sqlite_where=_UNDECIDED,
+        postgresql_where=_UNDECIDED,
+    ),
+    Index("reviews_thing", "bridge", "kind", "side", "thing_id"),
+    sqlite_autoincrement=True,
 )
 
 intents = Table(

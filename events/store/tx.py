@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
 
 from events.ring import Doorbell
-from events.store import mailbox
+from events.store import aliases, bind, mailbox
 from events.store.database import Database
-from events.store.records import Intent, NewEvent, OrderRow
-from events.store.schema import bindings, cursors, intents, orders
+from events.store.records import Bound, Intent, NewEvent, OrderRow, State, review_cause
+from events.store.schema import bindings, cursors, intents, orders, releases, reviews
+from events.store.schema import mailbox as rows
 
 Facts = Mapping[str, Any]
 _NO_FACTS: Facts = {}
@@ -42,8 +43,27 @@ class Tx:
     def publish(self, events: Sequence[NewEvent]) -> list[str]:
         """As `Journal.publish`, inside this transaction: rung after its commit."""
         fresh = mailbox.insert(self.conn, events, self.now)
-        self.bells += fresh
-        return [bell.event_id for bell in fresh]
+        self.bells += [
+            mailbox.doorbell(each.event_id, each.type, each.its_lane, each.connection, each.bridge, each.subject_kind)
+            for each in fresh
+        ]
+        return [each.event_id for each in fresh]
+
+    def release(self, cause: str) -> int:
+        """As `Journal.release`, inside this transaction."""
+        self._db.lock(self.conn, "release")
+        new = mailbox.insert_of(self.conn, releases).values(cause=cause, number=mailbox.newest_release(self.conn) + 1)
+        self.conn.execute(new.on_conflict_do_update(index_elements=["cause"], set_={"number": new.excluded.number}))
+        return self.make_due(and_(rows.c.state == State.WAITING, rows.c.cause == cause))
+
+    def make_due(self, which: ColumnElement[bool], **values: Any) -> int:
+        """Unsettled rows that meet the condition are due now. Returns how many."""
+        statement = update(rows).where(rows.c.settled_at.is_(None), which)
+        statement = statement.values(state=State.DUE, due_at=self.now, cause="", **values)
+        freed = list(self.conn.execute(statement.returning(rows.c.event_id)).scalars())
+        for ids in mailbox.chunks(freed):
+            self.bells += mailbox.bells(self.conn, rows.c.event_id.in_(ids))
+        return len(freed)
 
     def bind(self, bridge: str, kind: str, crm_id: str, erp_id: str, snapshot: Mapping[str, Any], fingerprint: str = "") -> None:
         """Bind one to one. The same pair again: a new snapshot. An id that is bound to another one: `BindingTaken`."""
@@ -58,7 +78,53 @@ class Tx:
         ).all()
         if [tuple(each) for each in either] != [(crm_id, erp_id)]:
             raise BindingTaken(bridge, kind, crm_id, erp_id)
-        self.conn.execute(update(bindings).where(*here, bindings.c.crm_id == crm_id).values(values))
+        again = update(bindings).where(*here, bindings.c.crm_id == crm_id).values(values | {"version": bindings.c.version + 1})
+        self.conn.execute(again)
+
+    def bind_many(self, bridge: str, kind: str, bound: Sequence[Bound]) -> list[Bound]:
+        """As `bind`, many at once. Returns those not written; the others stand.
+
+        Not written is what would bind an id that is bound to another one, and, where a `version` is given, what somebody else
+        has bound again since.
+        """
+        return bind.many(self.conn, self.now, bridge, kind, bound)
+
+    def alias(self, bridge: str, kind: str, side: str, old_id: str, new_id: str) -> None:
+        """`old_id` was merged into `new_id`, and resolves to it from now on. Merged back the other way, the newer merge counts."""
+        self._db.lock(self.conn, f"alias:{bridge}:{kind}:{side}")
+        aliases.add(self.conn, self.now, (bridge, kind, side), old_id, new_id)
+
+    def review(
+        self,
+        bridge: str,
+        kind: str,
+        thing_id: str,
+        sort: str,
+        *,
+        side: str = "erp",
+        event_id: str = "",
+        candidates: Sequence[Any] = (),
+        fields: Facts = _NO_FACTS,
+    ) -> str:
+        """Put a thing before a person; the same one again, still open, has its facts replaced. Returns the cause to wait for."""
+        what = {"bridge": bridge, "kind": kind, "side": side, "thing_id": thing_id, "sort": sort}
+        facts = {"event_id": event_id, "candidates": list(candidates), "fields": dict(fields)}
+        new = mailbox.insert_of(self.conn, reviews).values(**what, **facts, created_at=self.now)
+        known = {"index_elements": list(what), "index_where": reviews.c.resolved_at.is_(None)}
+        self.conn.execute(new.on_conflict_do_update(**known, set_={name: new.excluded[name] for name in facts}))
+        return review_cause(bridge, kind, side, thing_id, sort)
+
+    def close_reviews(
+        self, bridge: str, kind: str, thing_ids: Sequence[str], decision: str, *, side: str = "erp", sort: str | None = None
+    ) -> int:
+        """These things need no person any more. Returns how many reviews were open. Nothing is made due."""
+        closed = 0
+        for ids in mailbox.chunks(thing_ids):
+            here = (reviews.c.bridge == bridge, reviews.c.kind == kind, reviews.c.side == side, reviews.c.thing_id.in_(ids))
+            of_sort = (reviews.c.sort == sort,) if sort is not None else ()
+            close = update(reviews).where(*here, *of_sort, reviews.c.resolved_at.is_(None))
+            closed += self.conn.execute(close.values(resolved_at=self.now, decision=decision)).rowcount
+        return closed
 
     def unbind(self, bridge: str, kind: str, crm_id: str) -> bool:
         where = (bindings.c.bridge == bridge, bindings.c.kind == kind, bindings.c.crm_id == crm_id)

@@ -1,0 +1,244 @@
+"""Master data by the batch: pages in, many claims out, many outcomes in, each in one transaction.
+
+A thing's latest state wins: a page supersedes older states of its things that nobody works on. Two that meet:
+
+    publisher   page with state 2 .. supersedes state 1: claimed, left alone .. commit
+    drain       claims state 1 ............................................... settles 1, and then state 2 is the head
+
+`UNKNOWN` is left alone too: a create that may still land must be looked for before another state is written.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from itertools import groupby
+
+from sqlalchemy import ColumnElement, Connection, String, and_, bindparam, column, exists, func, select, update, values
+from sqlalchemy.exc import IntegrityError
+
+from events.catalogue import Lane, event_id
+from events.ring import Doorbell
+from events.store import mailbox as line
+from events.store.mailbox import chunks
+from events.store.records import Claim, NewEvent, Outcome, State
+from events.store.schema import events, mailbox
+from events.store.tx import Tx
+from events.store.writing import Writing
+
+MOST_AT_ONCE = 1000
+"""Claims a call, whatever is asked for."""
+COLLISIONS = 5
+
+SUPERSEDABLE = (State.DUE, State.WAITING, State.CONFLICT, State.PARKED, State.DEAD)
+_newer = mailbox.alias("newer")
+
+
+class Batches(Writing):
+    def publish_page(self, new: Sequence[NewEvent], *, connection: str, feed: str, cursor: str, supersede: bool = True) -> int:
+        """A page's events and the feed's cursor, both or neither; then ring. Returns how many events were new.
+
+        With `supersede` the page holds full states, and a thing's newest event is the state that was read last: older ones that
+        nobody works on become `superseded`, parked ones too, and a thing that went back to a former state is an event again.
+        """
+
+        def once(tx: Tx) -> int:
+            page = _returned(tx.conn, new) if supersede else new
+            fresh = tx.publish(page)
+            if supersede and fresh:
+                _supersede(tx.conn, page, tx.now)
+            tx.set_cursor(connection, feed, cursor)
+            return len(fresh)
+
+        return self._write(once)
+
+    def claim_many(self, types: Sequence[str], bridge: str, worker: str, lease: float, limit: int) -> list[Claim]:
+        """Take due heads of the bulk lane for `lease` seconds: type by type, those due longest first, of a thing one at most.
+
+        Fewer than `limit`, or none, where others hold the rest.
+        """
+        for _ in range(COLLISIONS):
+            try:
+                with self.db.writing() as conn:
+                    return _claim(conn, types, bridge, worker, lease, min(limit, MOST_AT_ONCE), self.clock())
+            except IntegrityError:  # another one of the same thing was taken at this moment: look again
+                continue
+        return []
+
+    def extend_many(self, claims: Sequence[Claim], lease: float) -> list[Claim]:
+        """The heartbeat of a batch: `lease` seconds from now for those still ours, which are returned."""
+        until = self.clock() + min(dt.timedelta(seconds=lease), line.LONGEST_LEASE)
+
+        def once(tx: Tx) -> list[Claim]:
+            standing: set[str] = set()
+            for where in _ours(claims):
+                beat = update(mailbox).where(where).values(due_at=until).returning(mailbox.c.event_id)
+                standing.update(tx.conn.execute(beat).scalars())
+            return [each for each in claims if each.event.id in standing]
+
+        return self._write(once)
+
+    def settle_many(
+        self, settled: Sequence[tuple[Claim, Outcome]], write: Callable[[Tx, Sequence[Claim]], object] | None = None
+    ) -> list[Claim]:
+        """All outcomes and `write` in one transaction; then ring. Returns the claims that were no longer ours.
+
+        Those are skipped and the others stand; `write` is given the ones that stand, and writes (and publishes) for them only.
+        If it raises, nothing of the batch was written. PostgreSQL may run it again after a deadlock.
+        """
+
+        def once(tx: Tx) -> list[Claim]:
+            if any(outcome.state is State.WAITING for _, outcome in settled):
+                self.db.lock(tx.conn, "release")
+            standing = _standing(tx.conn, [claim for claim, _ in settled])
+            _settle(tx, [(claim, outcome) for claim, outcome in settled if claim.event.id in standing])
+            if write:
+                write(tx, [claim for claim, _ in settled if claim.event.id in standing])
+            return [claim for claim, _ in settled if claim.event.id not in standing]
+
+        def next_heads() -> list[Doorbell]:
+            with self.db.reading() as conn:
+                things = list({claim.event.thing for claim, _ in settled})
+                due = line.is_due(self.clock())
+                return [bell for some in chunks(things) for bell in line.bells(conn, mailbox.c.thing.in_(some), due)]
+
+        return self._write(once, then=next_heads)
+
+    def unsettled(self, things: Sequence[str]) -> set[str]:
+        """Of these things, those with an event that is not settled.
+
+        A record that looks unchanged is news all the same while an older state of it still waits to be written.
+        """
+        with self.db.reading() as conn:
+            query = select(mailbox.c.thing).where(mailbox.c.settled_at.is_(None)).distinct()
+            return {thing for some in chunks(things) for thing in conn.execute(query.where(mailbox.c.thing.in_(some))).scalars()}
+
+    def backlog(self, bridge: str, types: Sequence[str]) -> dict[str, int]:
+        """How many unsettled events of these types stand in each state."""
+        query = select(mailbox.c.state, func.count()).group_by(mailbox.c.state)
+        query = query.where(mailbox.c.bridge == bridge, mailbox.c.type.in_(list(types)), mailbox.c.settled_at.is_(None))
+        with self.db.reading() as conn:
+            return {row[0]: row[1] for row in conn.execute(query)}
+
+
+def due_in_bulk(conn: Connection, now: dt.datetime, limit: int) -> list[Doorbell]:
+    """The bulk lane's bells: a drain for each bridge and kind with something due, event by event what is not drained."""
+    open_timed = (mailbox.c.settled_at.is_(None), mailbox.c.due_at.is_not(None))
+    found: list[Doorbell] = []
+    for bridge, type_ in conn.execute(select(mailbox.c.bridge, mailbox.c.type).where(*open_timed).distinct()):
+        which = (mailbox.c.bridge == bridge, mailbox.c.type == type_, mailbox.c.lane == Lane.BULK, line.is_due(now))
+        found += line.bells(conn, *which, limit=1 if type_ in line.DRAINED else limit)
+    return found[:limit]
+
+
+def _returned(conn: Connection, page: Sequence[NewEvent]) -> list[NewEvent]:
+    """The page, with an id of its own for each state that a thing has gone back to.
+
+    What was seen is `a`, then `b`, then `a` again: the third is another fact than the first, though its mark is the same. By
+    the source's own time, a former state that is older than the newest event is a late read of the past, and stays known.
+    """
+    known: set[str] = set()
+    for some in chunks([each.event_id for each in page]):
+        known.update(conn.execute(select(events.c.id).where(events.c.id.in_(some))).scalars())
+    newest = _newest(conn, list({each.thing for each in page if each.event_id in known}))
+    result = []
+    for each in page:
+        last = newest.get((each.thing, each.type))
+        if each.event_id in known and last and last[1] != each.mark and each.occurred_at >= last[2]:
+            again = event_id(
+                each.connection, each.type, f"{each.subject_kind}:{each.subject_id}", f"{each.mark}\x1fafter:{last[0]}"
+            )
+            each = replace(each, id=again)
+        result.append(each)
+    return result
+
+
+def _newest(conn: Connection, things: Sequence[str]) -> dict[tuple[str, str], tuple[int, str, dt.datetime]]:
+    """Of each thing: seq, mark and the source's time of its newest event, by thing and type."""
+    found: dict[tuple[str, str], tuple[int, str, dt.datetime]] = {}
+    for some in chunks(things):
+        wanted = values(column("thing", String), name="wanted").data([(thing,) for thing in some])
+        last = select(func.max(mailbox.c.seq)).where(mailbox.c.thing == wanted.c.thing).correlate(wanted).scalar_subquery()
+        seqs = [seq for seq in conn.execute(select(last).select_from(wanted)).scalars() if seq is not None]
+        query = select(mailbox.c.thing, mailbox.c.type, events.c.seq, events.c.mark, events.c.occurred_at)
+        query = query.join(events, events.c.seq == mailbox.c.seq).where(mailbox.c.seq.in_(seqs))
+        found |= {(row.thing, row.type): (row.seq, row.mark, row.occurred_at) for row in conn.execute(query)}
+    return found
+
+
+def _supersede(conn: Connection, page: Sequence[NewEvent], now: dt.datetime) -> int:
+    """End older open states of the page's things in the bulk lane, the page's own doubles too. The newest always stays.
+
+    What was moved to another lane is left: somebody waits for it there.
+    """
+    newer_waits = exists().where(
+        _newer.c.thing == mailbox.c.thing,
+        _newer.c.type == mailbox.c.type,
+        _newer.c.settled_at.is_(None),
+        _newer.c.seq > mailbox.c.seq,
+    )
+    ended = line.ending(Outcome.superseded("newer_state"), now)
+    count = 0
+    for some in chunks(list({each.thing for each in page})):
+        older = (mailbox.c.thing.in_(some), mailbox.c.lane == Lane.BULK, mailbox.c.state.in_(SUPERSEDABLE))
+        count += conn.execute(update(mailbox).where(mailbox.c.settled_at.is_(None), *older, newer_waits).values(ended)).rowcount
+    return count
+
+
+def _claim(
+    conn: Connection, types: Sequence[str], bridge: str, worker: str, lease: float, limit: int, now: dt.datetime
+) -> list[Claim]:
+    seqs: list[int] = []
+    for type_ in types:
+        free = (
+            select(mailbox.c.seq)
+            .where(mailbox.c.bridge == bridge, mailbox.c.type == type_, mailbox.c.settled_at.is_(None))
+            .where(mailbox.c.lane == Lane.BULK, line.is_due(now), line.is_head())
+            .order_by(mailbox.c.due_at, mailbox.c.seq)
+            .limit(limit - len(seqs))
+            .with_for_update(skip_locked=True, of=mailbox)
+        )
+        if len(seqs) < limit:
+            seqs += conn.execute(free).scalars()
+    if not seqs:
+        return []
+    token, until = uuid.uuid4().hex, now + min(dt.timedelta(seconds=lease), line.LONGEST_LEASE)
+    take = update(mailbox).where(mailbox.c.seq.in_(seqs), mailbox.c.settled_at.is_(None), line.is_due(now))
+    taken = {"state": State.CLAIMED, "token": token, "due_at": until, "claimed_by": worker, "attempts": mailbox.c.attempts + 1}
+    conn.execute(take.values(taken))
+    ours = line.whole().where(mailbox.c.seq.in_(seqs), mailbox.c.token == token)
+    pairs = {event.seq: (event, row) for event, row in map(line.pair, conn.execute(ours).mappings())}
+    releases = line.newest_release(conn)
+    return [Claim(pairs[seq][0], token, pairs[seq][1].attempts, until, releases) for seq in seqs if seq in pairs]
+
+
+def _ours(claims: Iterable[Claim]) -> Iterable[ColumnElement[bool]]:
+    """One condition for each token, in pieces: a batch has one token."""
+    for token, group in groupby(sorted(claims, key=lambda each: each.token), key=lambda each: each.token):
+        for some in chunks([each.event.id for each in group]):
+            yield and_(mailbox.c.event_id.in_(some), mailbox.c.token == token, mailbox.c.state == State.CLAIMED)
+
+
+def _standing(conn: Connection, claims: Sequence[Claim]) -> set[str]:
+    """Ids of those still ours, locked until the end of the transaction."""
+    found: set[str] = set()
+    for where in _ours(claims):
+        found.update(conn.execute(select(mailbox.c.event_id).where(where).order_by(mailbox.c.seq).with_for_update()).scalars())
+    return found
+
+
+def _settle(tx: Tx, settled: Sequence[tuple[Claim, Outcome]]) -> None:
+    if not settled:
+        return
+    causes = {outcome.cause for _, outcome in settled if outcome.state is State.WAITING}
+    newest = {cause: line.newest_release(tx.conn, cause) for cause in causes}
+    rows = []
+    for claim, outcome in settled:
+        gone = newest.get(outcome.cause, 0) > claim.releases_seen
+        ending = line.ending(outcome, tx.now, cause_gone=gone)
+        rows.append({f"b_{name}": value for name, value in ending.items()} | {"b_id": claim.event.id, "b_ours": claim.token})
+    names = [name for name in rows[0] if name not in ("b_id", "b_ours")]
+    end = update(mailbox).where(mailbox.c.event_id == bindparam("b_id"), mailbox.c.token == bindparam("b_ours"))
+    tx.conn.execute(end.values({name.removeprefix("b_"): bindparam(name) for name in names}), rows)
