@@ -13,7 +13,7 @@ PYTEST_PARALLEL ?= -n 2 --dist loadfile
 
 help:
 	@echo "make setup   environment and dependencies, from the lock"
-	@echo "make run     the fleet against the sandbox; PONTE_CONFIG=my.toml runs your own bridge"
+	@echo "make run     the fleet against the sandbox; PONTE_CONFIG=my.toml runs your own bridge; SANDBOX=real, a real CRM too"
 	@echo "make demo    the same, plays the cases, checks both systems, exits 0 or 1"
 	@echo "make test    lint, then every test; PYTEST_ARGS='-k name' picks"
 	@echo "make lint    ruff and mypy only"
@@ -47,10 +47,10 @@ $(STAMPS)/package: pyproject.toml requirements/runtime.in $(STAMPS)/dependencies
 	@touch $@
 
 run: setup
-	@exec $(BIN)/ponte run $(if $(PONTE_CONFIG),--config "$(PONTE_CONFIG)",--sandbox)
+	@exec $(BIN)/ponte run $(if $(PONTE_CONFIG),--config "$(PONTE_CONFIG)",$(if $(filter real,$(SANDBOX)),--real,--sandbox))
 
 demo: setup
-	@exec $(BIN)/ponte demo
+	@exec $(BIN)/ponte demo $(if $(filter real,$(SANDBOX)),--real)
 
 lint: setup
 	@$(BIN)/ruff check .

@@ -12,26 +12,32 @@ import os
 import shutil
 import socket
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from events.store import Journal
 from sandbox import stories
+from sandbox.bottlecrm.courier import Courier
+from sandbox.bottlecrm.people import BottleSalesperson
+from sandbox.bottlecrm.prepare import PythonAbsent
 from sandbox.people import Finance, Salesperson
 from sandbox.prepare import prepare
 from sandbox.stage import Stage
 from workers import fleet, logs
-from workers.commands.run import register_webhooks, start
+from workers.commands.run import playground, register_webhooks, start
 from workers.config import Config, load
 from workers.supervisor import say_on_stdout
 
 HOME = Path("var/demo")
 
 
-def main(home: Path = HOME, names: tuple[str, ...] = ()) -> int:
-    """Play all stories, or those named. 0: everything is as it must be; 1: not; 2: nothing could be played."""
+def main(home: Path = HOME, names: tuple[str, ...] = (), *, real: bool = False) -> int:
+    """Play all stories, or those named. 0: everything is as it must be; 1: not; 2: nothing could be played.
+
+    `real`: with a real CRM in place of the twin.
+    """
     home = home.resolve()
     home.mkdir(parents=True, exist_ok=True)
     lock = FileLock(home.parent / f"{home.name}.lock")
@@ -44,28 +50,30 @@ def main(home: Path = HOME, names: tuple[str, ...] = ()) -> int:
         shutil.rmtree(home)
         (home / "faults").mkdir(parents=True)
         os.environ["PONTE_FAULTS"] = str(home / "faults")
-        ports = free_ports(5)
-        sandbox = fleet.Sandbox(home, crm_port=ports[0], erp_port=ports[1])
-        path = prepare(
-            home,
-            crm_port=sandbox.crm_port,
-            erp_port=sandbox.erp_port,
-            broker_port=ports[2],
-            gateway_port=ports[3],
-            flower_port=ports[4],
-            minute_seconds=sandbox.minute_seconds,
-        )
-        config = load(path)
         chosen = tuple(each for each in stories.STORIES if not names or each.__name__ in names)
-        return start(config, path, sandbox, on_ready=lambda: play(config, sandbox, chosen))
+        crm_port, erp_port, broker, gateway, flower, courier_port = free_ports(6)
+        ports = {"crm_port": crm_port, "erp_port": erp_port, "broker_port": broker, "gateway_port": gateway, "flower_port": flower}
+        try:
+            path = prepare(home, crm="bottlecrm" if real else "ploomes", **ports)
+        except PythonAbsent as absent:
+            print(absent)
+            return 2
+        config = load(path)
+        systems = playground(config, home)
+        if not real:
+            return start(config, path, systems, on_ready=lambda: play(config, systems, chosen))
+        courier = Courier(courier_port, f"http://127.0.0.1:{gateway}")
+        systems = replace(systems, webhook_url=f"{courier.url}/webhooks/bottlecrm")
+        with courier.on_duty():
+            return start(config, path, systems, on_ready=lambda: play(config, systems, chosen, courier))
 
 
-def play(config: Config, sandbox: fleet.Sandbox, chosen: tuple[stories.Story, ...]) -> int:
+def play(config: Config, sandbox: fleet.Sandbox, chosen: tuple[stories.Story, ...], courier: Courier | None = None) -> int:
     """The stories, on a fleet that works. Writes the report."""
     logs.configure(config, level="WARNING")
     began = time.monotonic()
     register_webhooks(config, say=lambda _line: None)
-    stage = stage_of(config, sandbox)
+    stage = stage_of(config, sandbox, courier)
     ok = stories.play(stage, chosen)
     stage.journal.close()
     report = {"ok": ok, "checks": [asdict(each) for each in stage.checks]}
@@ -93,10 +101,11 @@ def first_visit(config: Config, sandbox: fleet.Sandbox) -> None:
     say_on_stdout(f"\nthe stories were played{'' if fine else ', and not all went as they should'}. Now yours: {sandbox.crm_url}")
 
 
-def stage_of(config: Config, sandbox: fleet.Sandbox) -> Stage:
+def stage_of(config: Config, sandbox: fleet.Sandbox, courier: Courier | None = None) -> Stage:
+    real = sandbox.crm == "bottlecrm"
     return Stage(
         home=sandbox.home,
-        crm=Salesperson(sandbox.home, sandbox.crm_url),
+        crm=BottleSalesperson(sandbox.home, sandbox.crm_url, courier) if real else Salesperson(sandbox.home, sandbox.crm_url),
         erp=Finance.at(sandbox.home, sandbox.erp_url),
         journal=Journal(config.journal_url),
         start=config.bridges["main"].start,

@@ -1,5 +1,7 @@
 """The people of the sandbox: a salesperson in the CRM and finance in the ERP, acting through the same doors as real ones.
 
+What a story asks of a salesperson, whichever CRM it is, is `Sells`; `sandbox/bottlecrm/people.py` has the one of the real CRM.
+
 They are apart from the bridge: their own users, their own keys, their own HTTP clients. What they read is the systems' own word.
 """
 
@@ -8,9 +10,10 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import httpx
 
@@ -19,6 +22,55 @@ from adapters.erp.tryton.client import Tryton
 from adapters.erp.tryton.refusals import Refused
 
 Row = dict[str, Any]
+Place = Literal["open", "returned", "won", "lost", "deleted"]
+"""Where a deal stands, in one word for every CRM."""
+
+
+class Sells(Protocol):
+    """A salesperson, and what their CRM shows. Deals are named by id; lines are (product code, quantity) at list price."""
+
+    def sell(
+        self,
+        company: str,
+        lines: list[tuple[str, int]],
+        *,
+        term: str = "30 dias",
+        discounts: dict[str, int] | None = None,
+        win: bool = True,
+        title: str = "",
+    ) -> str: ...
+
+    def correct(
+        self, deal: str, lines: list[tuple[str, int]], *, term: str = "30 dias", discounts: dict[str, int] | None = None
+    ) -> None: ...
+
+    def win(self, deal: str) -> None: ...
+
+    def lose(self, deal: str) -> None: ...
+
+    def reopen(self, deal: str) -> None: ...
+
+    def write_lead(self, company: str, tax_id: str) -> str: ...
+
+    def webhooks(self, **mischief: Any) -> None:
+        """How the CRM's webhooks misbehave from now on: `off`, `copies`, `shuffle` (seconds); nothing: not at all."""
+        ...
+
+    def place(self, deal: str) -> Place: ...
+
+    def status(self, deal: str, word: str) -> Any: ...
+
+    def notes(self, deal: str) -> list[str]: ...
+
+    def tasks(self, deal: str) -> list[Any]: ...
+
+    def deals(self, won_since: datetime | None = None) -> list[str]:
+        """All deals, or those that stand won since then."""
+        ...
+
+    def texts(self) -> tuple[list[str], list[str]]:
+        """Every note and every task of any deal."""
+        ...
 
 
 def _plain(value: Any) -> Any:
@@ -117,6 +169,13 @@ class Salesperson:
     def reopen(self, deal: str) -> None:
         self.call("POST", f"/Deals({deal})/Reopen", {})
 
+    def write_lead(self, company: str, tax_id: str) -> str:
+        (row,) = self.call("POST", "/Contacts", {"Name": company, "TypeId": 1, "StatusId": 2, "CNPJ": tax_id})
+        return str(row["Id"])
+
+    def webhooks(self, **mischief: Any) -> None:
+        self.admin("POST", "webhooks", mischief)
+
     def write_contact(self, company: str, **values: Any) -> None:
         self.call("PATCH", f"/Contacts({self.names['contacts'][company]})", values)
 
@@ -124,6 +183,22 @@ class Salesperson:
 
     def deal(self, deal: str) -> Row:
         return next(row for row in self.admin("GET", "dump/Deals") if str(row["Id"]) == deal)
+
+    def place(self, deal: str) -> Place:
+        row = self.deal(deal)
+        if row["StatusId"] == 1:
+            return "returned" if row["StageId"] == self.names["returned_stage"] else "open"
+        return "won" if row["StatusId"] == 2 else "lost"
+
+    def deals(self, won_since: datetime | None = None) -> list[str]:
+        rows = self.admin("GET", "dump/Deals")
+        if won_since is not None:
+            rows = [row for row in rows if row["StatusId"] == 2 and datetime.fromisoformat(row["FinishDate"]) >= won_since]
+        return [str(row["Id"]) for row in rows]
+
+    def texts(self) -> tuple[list[str], list[str]]:
+        notes = [str(row["Content"]) for row in self.admin("GET", "dump/InteractionRecords")]
+        return notes, [str(row["Description"]) for row in self.admin("GET", "dump/Tasks")]
 
     def status(self, deal: str, word: str) -> Any:
         """A status field as the deal shows it."""

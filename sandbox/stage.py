@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from events.store import Journal
-from sandbox.people import Finance, Salesperson
+from sandbox.people import Finance, Sells
 from workers.fleet_status import read_status
 
 PATIENCE = 60.0
@@ -34,7 +34,7 @@ class Check:
 @dataclass
 class Stage:
     home: Path
-    crm: Salesperson
+    crm: Sells
     erp: Finance
     journal: Journal
     start: datetime
@@ -92,12 +92,12 @@ class Stage:
 
     @contextmanager
     def webhooks(self, **mischief: Any) -> Iterator[None]:
-        """The CRM's webhooks misbehave: `off`, `double`, `shuffle`, ... as the twin's switches say."""
-        self.crm.admin("POST", "webhooks", mischief)
+        """The CRM's webhooks misbehave: `off`, `double`, `shuffle`, ... as `Sells.webhooks` says."""
+        self.crm.webhooks(**mischief)
         try:
             yield
         finally:
-            self.crm.admin("POST", "webhooks", {})
+            self.crm.webhooks()
 
     # --- what both systems show of a deal
 

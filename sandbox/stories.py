@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
-from typing import Any
 
 from sandbox import cast
 from sandbox.stage import Stage
@@ -12,8 +10,6 @@ from sandbox.stage import Stage
 AURORA, BREVE, CAMPO = (str(each["name"]) for each in (cast.AURORA, cast.BREVE, cast.CAMPO))
 ESTRELA, FAROL = str(cast.ESTRELA["name"]), str(cast.FAROL["name"])
 
-OPEN, WON, LOST = 1, 2, 3
-RETURNED_STAGE = 20004
 WAITING = "Aguardando aprovação do financeiro"
 
 Story = Callable[[Stage], None]
@@ -29,7 +25,7 @@ def new_customer(on: Stage) -> None:
     on.check("with the lines as sold", [("SKU-0001", "3", "11"), ("SKU-0005", "2", "15")], lambda: on.lines(deal))
     on.check("the salesperson reads it on the deal", "Aprovado", lambda: on.crm.status(deal, "order_status"))
     on.check("in one note", 1, lambda: len(on.crm.notes(deal)))
-    on.check("the deal stays won", WON, lambda: on.crm.deal(deal)["StatusId"])
+    on.check("the deal stays won", "won", lambda: on.crm.place(deal))
 
 
 def credit_refused(on: Stage) -> None:
@@ -103,11 +99,9 @@ def never_leaves(on: Stage) -> None:
 
 def leads_stay_out(on: Stage) -> None:
     """A lead and an open deal: nothing in the ERP"""
-    (lead,) = on.crm.call(
-        "POST", "/Contacts", {"Name": "Horizonte Futuro Ltda", "TypeId": 1, "StatusId": 2, "CNPJ": "98888888000153"}
-    )
+    lead = on.crm.write_lead("Horizonte Futuro Ltda", "98888888000153")
     deal = on.crm.sell(FAROL, [("SKU-0003", 2)], win=False)
-    on.tell(f"lead {lead['Id']} written, deal {deal} left open")
+    on.tell(f"lead {lead} written, deal {deal} left open")
     # another customer's order, later than both, goes through: whatever was to be done for them would have been done
     later = on.crm.sell(CAMPO, [("SKU-0003", 2)])
     on.check("a later order has gone through", "processing", lambda: on.sale_state(later))
@@ -131,7 +125,7 @@ def _one_of_each(on: Stage, how: str) -> None:
     good, bad = on.crm.sell(CAMPO, [("SKU-0004", 2)]), on.crm.sell(BREVE, [("SKU-0004", 200)])
     on.check(f"{how}: one order, approved", "processing", lambda: on.sale_state(good))
     on.check(f"{how}: the salesperson reads it", "Aprovado", lambda: on.crm.status(good, "order_status"))
-    on.check(f"{how}: the other one is returned", RETURNED_STAGE, lambda: on.crm.deal(bad)["StageId"])
+    on.check(f"{how}: the other one is returned", "returned", lambda: on.crm.place(bad))
     on.check(f"{how}: one task", 1, lambda: len(on.crm.tasks(bad)))
     on.check(f"{how}: one note each", (1, 1), lambda: (len(on.crm.notes(good)), len(on.crm.notes(bad))))
 
@@ -167,7 +161,7 @@ def withdrawn(on: Stage) -> None:
     on.tell("the deal is lost")
     on.check("cancelled in the ERP", "cancelled", lambda: on.sale_state(deal))
     on.check("said on the deal", "Retirado do ERP", lambda: on.crm.status(deal, "order_status"))
-    on.check("the deal stays lost", LOST, lambda: on.crm.deal(deal)["StatusId"])
+    on.check("the deal stays lost", "lost", lambda: on.crm.place(deal))
     on.crm.reopen(deal)
     on.crm.win(deal)
     on.tell("won again, unchanged")
@@ -233,53 +227,37 @@ def play(on: Stage, stories: tuple[Story, ...] = STORIES) -> bool:
 def audit(on: Stage) -> None:
     """Everything that both systems hold, not only what bears our key."""
     sales = on.erp.sales()
-    deals = on.crm.admin("GET", "dump/Deals")
     on.check(
         "every sale in the ERP bears a deal's key", [], lambda: [row["id"] for row in sales if not row["ponte_key"]], patience=0
     )
     keys = [row["ponte_key"] for row in sales]
     on.check("no deal has two sales", len(keys), lambda: len(set(keys)), patience=0)
-    known = {f"PONTE-main-{row['Id']}" for row in deals}
+    known = {f"PONTE-main-{deal}" for deal in on.crm.deals()}
     on.check("no sale without its deal", [], lambda: sorted(set(keys) - known), patience=0)
     on.check("every won deal has its sale", [], lambda: _won_without_sale(on), patience=10)
-    on.check("no note was written twice", [], lambda: _doubled(on, "InteractionRecords", "Content"), patience=0)
-    on.check("no task was written twice", [], lambda: _doubled(on, "Tasks", "Description"), patience=0)
+    notes, tasks = on.crm.texts()
+    on.check("no note was written twice", [], lambda: _doubled(notes), patience=0)
+    on.check("no task was written twice", [], lambda: _doubled(tasks), patience=0)
     on.check(
         "nothing is stuck in the journal", [], lambda: [(event.type, row.state, row.code) for event, row in on.journal.open_rows()]
     )
 
 
-def _won_without_sale(on: Stage) -> list[int]:
+def _won_without_sale(on: Stage) -> list[str]:
     keys = {row["ponte_key"] for row in on.erp.sales()}
-    return [
-        row["Id"]
-        for row in on.crm.admin("GET", "dump/Deals")
-        if row["StatusId"] == WON
-        and datetime.fromisoformat(row["FinishDate"]) >= on.start
-        and f"PONTE-main-{row['Id']}" not in keys
-    ]
+    return [deal for deal in on.crm.deals(won_since=on.start) if f"PONTE-main-{deal}" not in keys]
 
 
-def _doubled(on: Stage, entity: str, column: str) -> list[Any]:
+def _doubled(texts: list[str]) -> list[str]:
     """Markers that stand on more than one record."""
-    seen: dict[str, int] = {}
-    for row in on.crm.admin("GET", f"dump/{entity}"):
-        text = str(row[column])
-        if "[p:" in text:
-            mark = text[text.index("[p:") :][:12]
-            seen[mark] = seen.get(mark, 0) + 1
-    return sorted(mark for mark, count in seen.items() if count > 1)
+    marks = [text[text.index("[p:") :][:12] for text in texts if "[p:" in text]
+    return sorted({mark for mark in marks if marks.count(mark) > 1})
 
 
 def _returned(on: Stage, deal: str, notes: int = 1) -> None:
-    on.check("the deal is back with its salesperson", (OPEN, RETURNED_STAGE), lambda: _place(on, deal))
+    on.check("the deal is back with its salesperson", "returned", lambda: on.crm.place(deal))
     on.check("with a task", 1, lambda: len(on.crm.tasks(deal)))
     on.check("and a note" if notes == 1 else "and a note more", notes, lambda: len(on.crm.notes(deal)))
-
-
-def _place(on: Stage, deal: str) -> tuple[int, int]:
-    row = on.crm.deal(deal)
-    return row["StatusId"], row["StageId"]
 
 
 def _credit_reason(on: Stage, deal: str) -> int:

@@ -29,21 +29,23 @@ AsJson = Annotated[bool, typer.Option("--json", help="For machines: one JSON doc
 def run(
     config: ConfigPath = None,
     sandbox: Annotated[bool, typer.Option("--sandbox", help="Run against the sandbox: a CRM's twin and a real ERP.")] = False,
+    real: Annotated[bool, typer.Option("--real", help="The sandbox with a real CRM, BottleCRM, in place of the twin.")] = False,
 ) -> None:
     """Run the whole fleet, and restart what dies, until Ctrl-C."""
     from workers.commands import run as command
 
-    raise typer.Exit(command.run(config, sandbox=sandbox))
+    raise typer.Exit(command.run(config, sandbox=sandbox, real=real))
 
 
 @app.command()
 def demo(
     home: Annotated[Path, typer.Option("--home", help="Where it plays. The folder is emptied first.")] = Path("var/demo"),
+    real: Annotated[bool, typer.Option("--real", help="With a real CRM, BottleCRM, in place of the twin.")] = False,
 ) -> None:
     """Run the fleet against the sandbox, play the cases, check both systems, and report."""
     from sandbox.demo import main as play
 
-    raise typer.Exit(play(home))
+    raise typer.Exit(play(home, real=real))
 
 
 @app.command()

@@ -39,13 +39,17 @@ class Part:
 
 @dataclass(frozen=True)
 class Sandbox:
-    """The systems to play against: the CRM's twin, and a real ERP, both living in `home`."""
+    """The systems to play against: the CRM's twin or a real CRM, and a real ERP, living in `home`."""
 
     home: Path
+    crm: str = "ploomes"
+    """`ploomes` (the twin) or `bottlecrm` (real)."""
     crm_port: int = 8700
     erp_port: int = 8069
     minute_seconds: float = 6
     """How long the twin's minute of calls lasts; shorter makes a demo brisk."""
+    webhook_url: str = ""
+    """Where the real CRM sends its webhooks; the twin is told by our own registration."""
 
     @property
     def crm_url(self) -> str:
@@ -176,16 +180,8 @@ def flower_environment(config: Config) -> dict[str, str]:
 
 def sandbox_parts(sandbox: Sandbox) -> list[Part]:
     serve = ("--home", str(sandbox.home))
-    minute = ("--minute-seconds", f"{sandbox.minute_seconds:g}")
     return [
-        Part(
-            "ploomes-twin",
-            (sys.executable, "-m", "sandbox.ploomes.serve", *serve, "--port", str(sandbox.crm_port), *minute),
-            ready=lambda: answers(sandbox.crm_url),
-            port=sandbox.crm_port,
-            port_setting="the sandbox's CRM port",
-            shows=f"{sandbox.crm_url}  (play salesperson here)",
-        ),
+        bottlecrm(sandbox) if sandbox.crm == "bottlecrm" else ploomes_twin(sandbox),
         Part(
             "tryton",
             (sys.executable, "-m", "sandbox.tryton.serve", *serve, "--port", str(sandbox.erp_port)),
@@ -195,6 +191,31 @@ def sandbox_parts(sandbox: Sandbox) -> list[Part]:
             port_setting="the sandbox's ERP port",
         ),
     ]
+
+
+def ploomes_twin(sandbox: Sandbox) -> Part:
+    where = ("--home", str(sandbox.home), "--port", str(sandbox.crm_port))
+    return Part(
+        "ploomes-twin",
+        (sys.executable, "-m", "sandbox.ploomes.serve", *where, "--minute-seconds", f"{sandbox.minute_seconds:g}"),
+        ready=lambda: answers(sandbox.crm_url),
+        port=sandbox.crm_port,
+        port_setting="the sandbox's CRM port",
+        shows=f"{sandbox.crm_url}  (play salesperson here)",
+    )
+
+
+def bottlecrm(sandbox: Sandbox) -> Part:
+    where = ("--home", str(sandbox.home), "--port", str(sandbox.crm_port), "--webhook", sandbox.webhook_url)
+    return Part(
+        "bottlecrm",
+        (sys.executable, "-m", "sandbox.bottlecrm.serve", *where),
+        ready=lambda: answers(f"{sandbox.crm_url}/healthz/"),
+        ready_seconds=120,
+        port=sandbox.crm_port,
+        port_setting="the sandbox's CRM port",
+        shows=f"{sandbox.crm_url}/swagger-ui/  (its API; tokens in {sandbox.home / 'secrets'})",
+    )
 
 
 def ready_file(home: Path, name: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -14,15 +15,23 @@ from workers.commands.common import SANDBOX_CONFIG, config_path, loaded
 from workers.config import Config
 from workers.supervisor import say_on_stdout, supervise
 
+REAL_SANDBOX = SANDBOX_CONFIG.parent.with_name("sandbox-real")
 
-def run(path: Path | None, *, sandbox: bool = False) -> int:
-    if sandbox:
+
+def run(path: Path | None, *, sandbox: bool = False, real: bool = False) -> int:
+    """`real`: the sandbox with a real CRM in place of the twin, in a folder of its own."""
+    if sandbox or real:
+        from sandbox.bottlecrm.prepare import PythonAbsent
         from sandbox.prepare import prepare
 
-        path = prepare(SANDBOX_CONFIG.parent)
+        try:
+            path = prepare(REAL_SANDBOX, crm="bottlecrm") if real else prepare(SANDBOX_CONFIG.parent)
+        except PythonAbsent as absent:
+            print(absent, file=sys.stderr)
+            return 2
     path = config_path(path)
     config = loaded(path)
-    if not sandbox:
+    if not (sandbox or real):
         return start(config, path)
     from sandbox.demo import first_visit
 
@@ -32,11 +41,16 @@ def run(path: Path | None, *, sandbox: bool = False) -> int:
 
 def playground(config: Config, home: Path) -> fleet.Sandbox:
     """The sandbox's systems where this configuration looks for them, with the minute that it counts calls by."""
-    crm, erp = (
-        next(each.settings for each in config.connections.values() if each.adapter == name) for name in ("ploomes", "tryton")
-    )
+    crm_name, crm, erp = "", {}, {}
+    for name, each in config.connections.items():
+        if each.adapter in ("ploomes", "bottlecrm"):
+            crm_name, crm = name, each.settings
+        elif each.adapter == "tryton":
+            erp = each.settings
     return fleet.Sandbox(
         home,
+        crm=config.connections[crm_name].adapter,
+        webhook_url=gateway_of(config, crm_name),
         crm_port=urlsplit(crm["url"]).port or 80,
         erp_port=urlsplit(erp["url"]).port or 80,
         minute_seconds=float(crm.get("minute_seconds", 60)),
@@ -63,12 +77,11 @@ def register_webhooks(config: Config, say: Callable[[str], None] = say_on_stdout
     """Ask each CRM to call our gateway; true: all will. One that cannot be asked is said, not fatal: polling goes on."""
     room = Room(config, open_journal(config))
     fine = True
-    base = config.ponte.gateway_url or f"http://127.0.0.1:{config.ponte.gateway_port}"
     for name, connection in config.connections.items():
         if connection.role != "crm" or not connection.webhooks:
             continue
         try:
-            changed = room.crm(name).ensure_webhooks(f"{base.rstrip('/')}/webhooks/{name}")
+            changed = room.crm(name).ensure_webhooks(gateway_of(config, name))
         except PonteError as error:
             fine = False
             say(f"{name}: webhooks not registered ({error.code}), polling goes on; later `ponte doctor --fix`. {error.fix}")
@@ -77,3 +90,9 @@ def register_webhooks(config: Config, say: Callable[[str], None] = say_on_stdout
                 say(f"{name}: webhooks: {', '.join(changed)}")
     room.journal.close()
     return fine
+
+
+def gateway_of(config: Config, connection: str) -> str:
+    """The address that a connection's CRM calls."""
+    base = config.ponte.gateway_url or f"http://127.0.0.1:{config.ponte.gateway_port}"
+    return f"{base.rstrip('/')}/webhooks/{connection}"
