@@ -24,7 +24,11 @@ def write(tryton: Tryton, writes: Sequence[Write]) -> list[Written]:
     customer reaches the ERP with its first order."""
     ids = sorted({int(each.id) for each in writes if each.id.isdigit()})
     before = {str(row["id"]): row for row in _rows(tryton, ids)}
-    answers = [_one(tryton, each, before.get(each.id)) for each in writes]
+    answers: list[Written] = []
+    for position, each in enumerate(writes):
+        if any(each.id == earlier.id for earlier in writes[:position]) and each.id in before:
+            before |= {str(row["id"]): row for row in _rows(tryton, [int(each.id)])}
+        answers.append(_one(tryton, each, before.get(each.id)))
     done = [int(each.id) for each, answer in zip(writes, answers, strict=True) if not answer.code]
     after = {each.id: each for each in customers.read(tryton, done, {})} if done else {}
     return [_read_back(answer, after.get(each.id)) for each, answer in zip(writes, answers, strict=True)]
@@ -58,6 +62,8 @@ def _one(tryton: Tryton, wanted: Write, row: Row | None) -> Written:
     values, stamps = _values(tryton, wanted.fields, row)
     if not values:
         return Written(None)
+    if part := _unknown(wanted.fields, values):
+        return _no(f"{part}_unknown", f"the ERP knows no such {part}", Owner.SALESPERSON)
     try:
         tryton.call("party.party.write", [row["id"]], values, _timestamp=stamps)
     except Conflict as conflict:
@@ -70,6 +76,16 @@ def _one(tryton: Tryton, wanted: Write, row: Row | None) -> Written:
     except UnknownOutcome:
         return _no("unknown", "the ERP's answer was lost", Owner.OPERATOR)
     return Written(None)
+
+
+def _unknown(fields: Mapping[str, Any], values: Mapping[str, Any]) -> str:
+    """A state or country is a record there: one that it lacks must not become none."""
+    for _, *_, place in values.get("addresses", ()):
+        place = place[0] if isinstance(place, list) else place
+        for part, name in (("country", "country"), ("state", "subdivision")):
+            if fields.get(part) and place[name] is None:
+                return part
+    return ""
 
 
 def _values(tryton: Tryton, fields: Mapping[str, Any], row: Row) -> tuple[dict[str, Any], dict[str, str]]:
