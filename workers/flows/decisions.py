@@ -14,7 +14,7 @@ from adapters.errors import TryLater
 from events.model import DealStatus, Decision, ErpOrder, ErpStage, Owner, Reason, ReasonKind, Verdict
 from events.store import Claim, NewEvent, OrderRow, Outcome
 from workers.bootstrap import Room
-from workers.flows.order_plan import BEYOND_CORRECTION, STATE_OF_STAGE, OrderState, finance_rejected
+from workers.flows.order_plan import AFTER_APPROVAL, BEYOND_CORRECTION, STATE_OF_STAGE, OrderState, finance_rejected
 from workers.flows.orders import Desk, desk
 from workers.flows.sightings import order_events, reasons_mark, snapshot
 from workers.handling import Done
@@ -93,7 +93,10 @@ def order_waiting(room: Room, claim: Claim) -> Done:
 
 
 def order_rejected(room: Room, claim: Claim) -> Done:
-    """Refused by a rule (credit), or cancelled by finance: the order goes back to its salesperson, with its reasons."""
+    """OrderRejected, OrderCancelled: refused by a rule (credit), or cancelled by finance before or after it was approved.
+
+    A rejected order goes back to its salesperson, with its reasons; one cancelled after approval is told.
+    """
     at = desk(room, claim)
     if "decision" in claim.event.payload:
         return _cancelled_by_finance(at)
@@ -110,7 +113,7 @@ def _cancelled_by_finance(at: Desk) -> Done:
     if decision is None or decision.mark != at.claim.event.payload["decision"]:
         return Done(Outcome.superseded("decision_changed"), order_events(at.bridge_name, at.deal_id, erp, row))
     told = reasons_mark(decision)
-    if row.seen.get("decision") == decision.mark and row.state == OrderState.RETURNED:
+    if row.seen.get("decision") == decision.mark and row.state in (OrderState.RETURNED, OrderState.CANCELLED):
         return _reason_given_later(at, row, erp, decision)
     if not told:
         _await_reason(at, decision)
@@ -118,7 +121,7 @@ def _cancelled_by_finance(at: Desk) -> Done:
     if row.state == OrderState.WITHDRAWN:
         return _done(row, "already_withdrawn", ())
     reasons = decision.reasons if told else (Reason(kind=ReasonKind.OTHER, code="finance_cancelled_without_reason"),)
-    if row.state in (OrderState.APPROVED, OrderState.INVOICED, OrderState.SHIPPED, OrderState.DONE):
+    if row.state in AFTER_APPROVAL:
         cancelled = replace(row, state=OrderState.CANCELLED, reasons=_dumped(reasons))
         return _done(
             cancelled, "cancelled", at.tell("order_cancelled", decision.mark, _facts(erp, cancelled, reasons)), by=decision.by

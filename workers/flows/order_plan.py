@@ -40,6 +40,8 @@ class OrderState(StrEnum):
 
 BEYOND_CORRECTION = frozenset({ErpStage.APPROVED, ErpStage.INVOICED, ErpStage.SHIPPED, ErpStage.DONE})
 
+AFTER_APPROVAL = frozenset({OrderState.APPROVED, OrderState.INVOICED, OrderState.SHIPPED, OrderState.DONE})
+
 STATE_OF_STAGE = {
     ErpStage.DRAFT: OrderState.SUBMITTED,
     ErpStage.QUOTED: OrderState.SUBMITTED,

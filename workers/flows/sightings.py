@@ -12,6 +12,7 @@ from decimal import Decimal
 from events.catalogue import order_thing
 from events.model import Deal, DealStatus, Decision, ErpOrder, ErpStage, Verdict
 from events.store import Event, Journal, NewEvent, OrderRow
+from workers.flows.order_plan import AFTER_APPROVAL, OrderState
 
 DEAL_EVENTS = ("DealWon", "DealLost", "DealReopened", "DealDeleted")
 
@@ -85,7 +86,12 @@ def order_events(bridge: str, deal_id: str, erp: ErpOrder, row: OrderRow | None)
         add("OrderApproved", decision.mark, decision=decision.mark)
     elif decision is not None and not decision.by_us and erp.stage is ErpStage.CANCELLED:
         # finance may write its reason after cancelling: the reason told is part of the fact
-        add("OrderRejected", f"{decision.mark} {reasons_mark(decision)}".strip(), decision=decision.mark)
+        cancelled = row is not None and row.state in (*AFTER_APPROVAL, OrderState.CANCELLED)
+        add(
+            "OrderCancelled" if cancelled else "OrderRejected",
+            f"{decision.mark} {reasons_mark(decision)}".strip(),
+            decision=decision.mark,
+        )
     if erp.stage is ErpStage.WAITING and row is not None and row.erp_id:
         add("OrderWaiting", f"round {row.facts.get('round', 0)}")
     for invoice in erp.invoices:
