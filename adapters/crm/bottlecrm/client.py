@@ -116,6 +116,10 @@ class BottleClient:
             raise Misconfigured(
                 "token_refused", f"connection {self.name}: the token is refused", fix="enter a valid token of an active admin"
             )
+        if status == httpx.codes.NOT_FOUND and path == "/api/profile/":
+            raise Misconfigured(
+                "no_bottlecrm", f"connection {self.name}: there is no BottleCRM at its address", fix="correct the connection's url"
+            )
         if status == httpx.codes.NOT_FOUND:
             self.control()  # a wrong host or a proxy answers 404 too, but not this
             raise NotFound("not_found", f"{where}: no such record")
