@@ -18,7 +18,7 @@ from events.catalogue import Lane
 from events.model import Owner
 from events.store import Journal
 from workers.bootstrap import Room, adapter, open_journal
-from workers.broker import broker_findings
+from workers.broker import broker_findings, secret_file
 from workers.config import Config, ConfigError, Connection
 from workers.fleet_status import read_status
 
@@ -46,6 +46,9 @@ def examine(config: Config, *, fix: bool = False) -> Iterator[Finding]:
     yield from missing
     if any(each.name in ("journal secret", "broker secret") and not each.ok for each in missing):
         return
+    if config.embedded_broker:
+        # made by the first `ponte run`; without it nothing below could even say that the fleet was never started
+        secret_file(config.home / "secrets" / "broker")
     room = Room(config, open_journal(config))
     for check in (ground, broker, journal, ends, fleet, backlog):
         try:
