@@ -234,6 +234,7 @@ def made(root: Path, *, with_systems: bool = False, changes: Mapping[str, str] |
     """A fleet that is not started yet. `changes` of the text of its ponte.toml. Everything it starts is stopped at the end."""
     home = root / "var" / "sandbox"
     (home / "faults").mkdir(parents=True)
+    (home / "played").touch()  # `ponte run --sandbox` shows a newcomer a few stories; nobody is new here
     crm_port, erp_port, broker, gateway, flower = free_ports(5)
     path = prepare(
         home,
