@@ -40,6 +40,9 @@ def main(home: Path = HOME, names: tuple[str, ...] = (), *, real: bool = False) 
     """
     home = home.resolve()
     home.mkdir(parents=True, exist_ok=True)
+    if any(home.iterdir()) and not (home / "faults").is_dir():
+        print(f"{home} holds something else than an earlier demo, and would be emptied; choose another folder")
+        return 2
     lock = FileLock(home.parent / f"{home.name}.lock")
     try:
         lock.acquire(timeout=0)

@@ -39,7 +39,7 @@ def run(
 
 @app.command()
 def demo(
-    home: Annotated[Path, typer.Option("--home", help="Where it plays. The folder is emptied first.")] = Path("var/demo"),
+    home: Annotated[Path, typer.Option("--home", help="Where it plays. An earlier demo there is removed.")] = Path("var/demo"),
     real: Annotated[bool, typer.Option("--real", help="With a real CRM, BottleCRM, in place of the twin.")] = False,
 ) -> None:
     """Run the fleet against the sandbox, play the cases, check both systems, and report."""

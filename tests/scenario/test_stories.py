@@ -66,6 +66,15 @@ def test_the_demo_leaves_no_process_behind(played: Played) -> None:
     assert left == []
 
 
+def test_a_folder_that_is_no_demo_s_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "letters.txt").write_text("of value")
+    argv = [sys.executable, "-m", "workers.cli", "demo", "--home", str(tmp_path)]
+    ended = subprocess.run(argv, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 2
+    assert "choose another folder" in ended.stdout
+    assert (tmp_path / "letters.txt").read_text() == "of value"
+
+
 def _command(process: psutil.Process) -> list[str]:
     try:
         return process.cmdline()
