@@ -69,7 +69,7 @@ def handle(room: Room, routes: Mapping[str, Handler], event_id: str) -> Handled:
             try:
                 done = routes[claim.event.type](room, claim)
             except Exception as error:
-                done = Done(_outcome_of(room, claim, error))
+                done = Done(outcome_of(room, claim, error))
             room.journal.record_calls(
                 event_id,
                 claim.event.thing,
@@ -81,7 +81,7 @@ def handle(room: Room, routes: Mapping[str, Handler], event_id: str) -> Handled:
                 room.journal.settle(claim, done.outcome, tuple(done.follow_ups), done.write)
             except Exception as error:
                 # nothing of it was written, and trying the same again would end the same
-                done = Done(_outcome_of(room, claim, error))
+                done = Done(outcome_of(room, claim, error))
                 room.journal.settle(claim, done.outcome)
             reach("after-outcome", subject)
     except LeaseLost:
@@ -96,7 +96,7 @@ def handle(room: Room, routes: Mapping[str, Handler], event_id: str) -> Handled:
     return Handled("done", outcome.code)
 
 
-def _outcome_of(room: Room, claim: Claim, error: Exception) -> Outcome:
+def outcome_of(room: Room, claim: Claim, error: Exception) -> Outcome:
     """One policy a class of error."""
     now = room.journal.clock()
     match error:

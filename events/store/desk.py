@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from sqlalchemy import insert, or_, select
+from sqlalchemy import bindparam, insert, or_, select
 
 from events.store.database import Database
 from events.store.mailbox import LONGEST_LEASE, insert_of
@@ -38,10 +38,31 @@ class Desk:
             ours = new.on_conflict_do_update(index_elements=["name"], set_=taken, where=free).returning(leases.c.name)
             return conn.execute(ours).first() is not None
 
+    def lead_many(self, holders: Mapping[str, str], seconds: float) -> set[str]:
+        """As `lead`, for many names with their holders in one transaction. Returns the names that are now held by theirs."""
+        if not holders:
+            return set()
+        with self.db.writing() as conn:
+            now = self.clock()
+            until = now + min(dt.timedelta(seconds=seconds), LONGEST_LEASE)
+            new = insert_of(conn, leases)
+            free = or_(leases.c.holder == new.excluded.holder, leases.c.until <= now, leases.c.until > now + LONGEST_LEASE)
+            taken = {"holder": new.excluded.holder, "until": new.excluded.until}
+            ours = new.on_conflict_do_update(index_elements=["name"], set_=taken, where=free).returning(leases.c.name)
+            rows = [{"name": name, "holder": holders[name], "until": until} for name in sorted(holders)]
+            return set(conn.execute(ours, rows).scalars())
+
     def resign(self, name: str, holder: str) -> None:
         """Give a leadership back before it ends. Not ours: nothing happens."""
         with self.db.writing() as conn:
             conn.execute(leases.delete().where(leases.c.name == name, leases.c.holder == holder))
+
+    def resign_many(self, holders: Mapping[str, str]) -> None:
+        """As `resign`, for many names with their holders."""
+        if holders:
+            with self.db.writing() as conn:
+                mine = leases.delete().where(leases.c.name == bindparam("a_name"), leases.c.holder == bindparam("its_holder"))
+                conn.execute(mine, [{"a_name": name, "its_holder": holders[name]} for name in sorted(holders)])
 
     def halt(self, connection: str, code: str, sentence: str) -> None:
         """Nobody may call this connection until it is lifted. Halted again: the newer reason, the older `since`."""

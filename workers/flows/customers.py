@@ -14,13 +14,16 @@ from events.store import Claim
 from workers.bootstrap import Room
 from workers.faults import reach
 
+CODE = "CRM-"
+"""What the codes of customers that we created in the ERP begin with; the CRM id follows."""
+
 CARRIED = ("address", "tax_id", "state_registration", "email", "phone")
 """Fields of a customer that the CRM owns once bound. Name, credit, terms and the blocked flag are the ERP's."""
 
 
 def code_of(customer: Customer) -> str:
     """The customer's code in the ERP, ours and unique there."""
-    return f"CRM-{customer.id}"
+    return f"{CODE}{customer.id}"
 
 
 def find(room: Room, bridge: str, book: CustomerBook, customer: Customer) -> tuple[str | None, list[Reason]]:

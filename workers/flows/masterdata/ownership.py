@@ -57,7 +57,7 @@ class Rules:
     def facts(self, record: Record) -> Facts:
         """The carried fields of a record."""
         fields = {name: value for name, value in record.fields.items() if name in self.owners}
-        if self.state_field in self.owners and (self.state_field in fields or not record.active):
+        if self.state_field in self.owners:
             out_of_use = not record.active or fields.get(self.state_field, not self.archived) == self.archived
             fields[self.state_field] = self.archived if out_of_use else not self.archived
         return fields

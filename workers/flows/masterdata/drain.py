@@ -1,0 +1,186 @@
+"""Work what is due in batches: claim, survey, write through the guard, settle together with the bindings.
+
+    claim 100 --> survey (2-3 calls) --> bind first meetings --> write ERP, write CRM (guarded) --> settle all in one transaction
+                                                             killed: the lease runs out, both sides are read again,
+                                                             what was written already is agreed, what was created is found
+
+One bad record is parked and the others go on. Two drains of a bridge's kind run at once, no more.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from adapters.errors import TryLater
+from adapters.http import recording
+from events.masterdata import Gone, Kind, Record
+from events.ring import drain_bell
+from events.store import FOR_A_PERSON, SETTLED, Claim, Journal, Outcome, State, Tx
+from workers.bootstrap import Room
+from workers.faults import reach
+from workers.flows.masterdata.apply import SOON, Result, carry_out
+from workers.flows.masterdata.ends import EVENT, Ends, ends
+from workers.flows.masterdata.ownership import Side
+from workers.flows.masterdata.reviews import SETTLED_ITSELF
+from workers.flows.masterdata.survey import Item, survey
+from workers.handling import Done, outcome_of, worker_name
+
+log = structlog.get_logger()
+
+AT_ONCE = 2
+BATCHES = 20
+"""Of one drain, before it rings the next: a worker's thread is not held for long."""
+
+
+@dataclass(frozen=True)
+class Drained:
+    done: int = 0
+    """Applied, superseded or rejected."""
+    later: int = 0
+    """Due again by themselves: try-laters and unknown answers."""
+    parked: int = 0
+    """For a person."""
+    left: bool = False
+    """More is due now."""
+
+    def __add__(self, other: Drained) -> Drained:
+        return Drained(self.done + other.done, self.later + other.later, self.parked + other.parked, other.left)
+
+
+def drain(room: Room, bridge: str, kind: Kind, limit: int | None = None) -> Drained:
+    """Work up to `limit` due events of this kind (None: a worker's fair share). Called while two are at it: nothing."""
+    slot = next((name for name in _slots(bridge, kind) if room.journal.lead(name, worker_name(), 2 * _lease(room))), None)
+    if slot is None:
+        return Drained(left=True)
+    total = Drained()
+    try:
+        at = ends(room, bridge, kind)
+        size = max(1, min(at.crm_can.batch if at.crm_can.batch > 1 else at.crm_can.page, at.crm_can.page, 500))
+        for _ in range(BATCHES):
+            wanted = size if limit is None else min(size, limit - total.done - total.later - total.parked)
+            claims = room.journal.claim_many([EVENT[kind]], bridge, worker_name(), _lease(room), wanted) if wanted > 0 else []
+            if not claims:
+                return total
+            total += work(at, claims)
+            room.journal.lead(slot, worker_name(), 2 * _lease(room))
+        room.journal.ring([drain_bell(bridge, str(kind), at.bridge.erp)])
+        return total + Drained(left=True)
+    finally:
+        room.journal.resign(slot, worker_name())
+
+
+def _slots(bridge: str, kind: Kind) -> list[str]:
+    return [f"drain:{bridge}:{kind}:{number}" for number in range(AT_ONCE)]
+
+
+def _lease(room: Room) -> float:
+    return room.config.ponte.lease_seconds
+
+
+def work(at: Ends, claims: Sequence[Claim]) -> Drained:
+    """Survey, write and settle one batch. A claim that was lost on the way is left to its new worker."""
+    journal, subject = at.room.journal, f"{at.name}-{at.kind}"
+    with heartbeat(journal, claims, _lease(at.room)), recording():
+        try:
+            results = carry_out(at, claims, survey(at, [item_of(at, each) for each in claims]))
+        except Exception as error:
+            results = [Result(each, outcome_of(at.room, each, error)) for each in claims]
+        reach("before-outcome", subject)
+        settle(at, results)
+        reach("after-outcome", subject)
+    return _counted(results)
+
+
+def settle(at: Ends, results: Sequence[Result]) -> None:
+    """All of them in one transaction, with their bindings, aliases and reviews. What was bound otherwise meanwhile is looked at
+    again, and the others stand."""
+    due = at.room.journal.clock() + timedelta(seconds=SOON)
+    while results:
+        try:
+            _settle(at, results)
+            return
+        except _BoundMeanwhile as refused:
+            log.info("bound_meanwhile", bridge=at.name, kind=str(at.kind), erp_ids=sorted(refused.erp_ids))
+            results = [
+                Result(each.claim, Outcome.later("bound_meanwhile", due)) if each.erp_id in refused.erp_ids else each
+                for each in results
+            ]
+
+
+class _BoundMeanwhile(Exception):
+    def __init__(self, erp_ids: set[str]) -> None:
+        self.erp_ids = erp_ids
+
+
+def _settle(at: Ends, results: Sequence[Result]) -> None:
+    kind = str(at.kind)
+
+    def write(tx: Tx, ours: Sequence[Claim]) -> None:
+        standing = {each.event.id for each in ours}
+        mine = [each for each in results if each.claim.event.id in standing]
+        for each in mine:
+            each.write(at, tx)
+        bound = {each.bound.erp_id: each for each in mine if each.bound is not None}
+        refused = tx.bind_many(at.name, kind, [each.bound for each in bound.values() if each.bound is not None])
+        if refused:
+            raise _BoundMeanwhile({bound[each.erp_id].erp_id for each in refused})
+        if over := [each.erp_id for each in mine if each.settles_reviews and each.outcome.state is State.APPLIED]:
+            tx.close_reviews(at.name, kind, over, SETTLED_ITSELF)
+
+    at.room.journal.settle_many([(each.claim, each.outcome) for each in results], write)
+
+
+def item_of(at: Ends, claim: Claim) -> Item:
+    """What the event saw; on a later attempt it may have changed since, and is read anew."""
+    payload, id_ = claim.event.payload, claim.event.subject_id
+    side: Side = "erp" if claim.event.connection == at.bridge.erp else "crm"
+    if claim.attempt > 1 or not payload:
+        return Item(side, id_, None, claim.event)
+    return Item(side, id_, Gone(id_) if payload.get("gone") else Record.model_validate(payload["record"]), claim.event)
+
+
+def record_changed(room: Room, claim: Claim) -> Done:
+    """One event of master data by itself, as a task of its own: as a batch of one."""
+    at = ends(room, claim.event.bridge, Kind(claim.event.subject_kind))
+    (result,) = carry_out(at, [claim], survey(at, [item_of(at, claim)]))
+
+    def write(tx: Tx) -> None:
+        result.write(at, tx)
+        if result.bound is not None and tx.bind_many(at.name, str(at.kind), [result.bound]):
+            raise TryLater("bound_meanwhile", after=SOON)
+
+    return Done(result.outcome, (), write)
+
+
+def _counted(results: Sequence[Result]) -> Drained:
+    states = [each.outcome.state for each in results]
+    done, parked = sum(each in SETTLED for each in states), sum(each in FOR_A_PERSON for each in states)
+    return Drained(done, len(states) - done - parked, parked)
+
+
+@contextmanager
+def heartbeat(journal: Journal, claims: Sequence[Claim], lease: float) -> Iterator[None]:
+    """Keep the leases of a batch while it is worked. What was lost is skipped when the batch is settled."""
+    stop = threading.Event()
+
+    def run() -> None:
+        while not stop.wait(lease / 3):
+            try:
+                if not journal.extend_many(claims, lease):
+                    return
+            except Exception as error:
+                log.warning("heartbeat_missed", claims=len(claims), error=type(error).__name__)
+
+    thread = threading.Thread(target=run, name="lease-batch", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(timeout=lease)

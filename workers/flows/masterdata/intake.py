@@ -1,0 +1,122 @@
+"""From what a source shows to events: pages of a feed, and looks where a hint points.
+
+A record that says what it is already known to say is no event: so our own write does not come back as a change. A record of
+the CRM that is bound to nothing in the ERP is none either: leads and prospects stay out.
+The waiting line is named after the ERP's thing, whichever side speaks of it, so that one thing is worked at one place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from events.catalogue import record_thing
+from events.masterdata import Gone, Kind, Page, Record
+from events.store import Binding, NewEvent
+from workers.bootstrap import Room
+from workers.flows.masterdata.ends import EVENT, Ends, ends
+from workers.flows.masterdata.ownership import Side
+from workers.flows.masterdata.state import GONE, known, times
+
+
+def feed(bridge: str, kind: Kind) -> str:
+    """The name of a bridge's own cursor in a connection's feed of one kind."""
+    return f"{bridge}:{kind}"
+
+
+def take_in(
+    room: Room,
+    bridge: str,
+    kind: Kind,
+    side: Side,
+    *,
+    on_page: Callable[[Page, int], object] | None = None,
+    pages: int | None = None,
+) -> int:
+    """Journal what changed since the cursor, page by page, each with its cursor in one transaction. Returns how many were news.
+
+    Killed anywhere, it resumes after the last journaled page. `pages`: no more than so many now.
+    """
+    at = ends(room, bridge, kind)
+    name, connection, news = feed(bridge, kind), at.connection(side), 0
+    cursor = room.journal.cursor(connection, name) or ""
+    for number, page in enumerate(at.book(side).changed_records(kind, cursor), 1):
+        events = sightings(at, side, page.records)
+        news += room.journal.publish_page(events, connection=connection, feed=name, cursor=page.cursor)
+        if on_page is not None:
+            on_page(page, len(events))
+        if pages is not None and number >= pages:
+            break
+    return news
+
+
+def look(room: Room, bridge: str, kind: Kind, side: Side, ids: Sequence[str]) -> list[NewEvent]:
+    """What these things say now, as events that are not yet published."""
+    at = ends(room, bridge, kind)
+    return sightings(at, side, list(at.book(side).records(kind, list(dict.fromkeys(ids))).values()))
+
+
+def sightings(at: Ends, side: Side, seen: Sequence[Record | Gone]) -> list[NewEvent]:
+    bindings = _bindings(at, side, [each.id for each in seen])
+    same = [each for each in seen if (binding := bindings.get(each.id)) and _print(at, each) == known(binding, side)]
+    waiting = at.room.journal.unsettled([_thing(at, bindings[each.id].erp_id) for each in same]) if same else set()
+    events = []
+    for each in seen:
+        binding = bindings.get(each.id)
+        # a record that looks unchanged is news all the same while another state of it waits to be carried
+        queued = binding is not None and _thing(at, binding.erp_id) in waiting
+        if (event := sighting(at, side, each, binding, queued=queued)) is not None:
+            events.append(event)
+    return events
+
+
+def _print(at: Ends, seen: Record | Gone) -> str:
+    return GONE if isinstance(seen, Gone) else at.rules.fingerprint(seen)
+
+
+def _thing(at: Ends, erp_id: str) -> str:
+    return record_thing(at.name, at.kind, at.bridge.erp, erp_id)
+
+
+def _bindings(at: Ends, side: Side, ids: Sequence[str]) -> Mapping[str, Binding]:
+    if not ids:
+        return {}
+    journal = at.room.journal
+    if side == "erp":
+        return journal.bindings_of(at.name, at.kind, erp_ids=ids)
+    return journal.bindings_of(at.name, at.kind, crm_ids=ids)
+
+
+def sighting(at: Ends, side: Side, seen: Record | Gone, binding: Binding | None, *, queued: bool = False) -> NewEvent | None:
+    """The event that this sight is, or None when it says nothing new."""
+    if binding is None and (side == "crm" or isinstance(seen, Gone)):
+        return None
+    print_ = _print(at, seen)
+    merged = seen.merged_into if isinstance(seen, Record) else ""
+    if print_ == known(binding, side) and not merged and not queued:
+        return None
+    if merged and binding is None and at.room.journal.resolve(at.name, at.kind, side, seen.id) != seen.id:
+        return None
+    erp_id = binding.erp_id if binding is not None else seen.id
+    return _event(at, side, seen, erp_id, f"{print_} {times(binding)} {merged}".strip())
+
+
+def again(at: Ends, seen: Record, after: str) -> NewEvent:
+    """The ERP's thing is to be looked at once more, after what that event changed about its binding."""
+    return _event(at, "erp", seen, seen.id, f"after {after}")
+
+
+def _event(at: Ends, side: Side, seen: Record | Gone, erp_id: str, mark: str) -> NewEvent:
+    version = seen.version if isinstance(seen, Record) else ""
+    changed_at = seen.changed_at if isinstance(seen, Record) else None
+    moment = changed_at.isoformat() if changed_at is not None else ""
+    return NewEvent(
+        type=EVENT[at.kind],
+        bridge=at.name,
+        connection=at.connection(side),
+        subject_kind=str(at.kind),
+        subject_id=seen.id,
+        mark=" ".join((at.name, version, moment, mark)),
+        thing=_thing(at, erp_id),
+        payload={"side": side, "gone": True} if isinstance(seen, Gone) else {"side": side, "record": seen.model_dump(mode="json")},
+        occurred_at=changed_at or at.room.journal.clock(),
+    )

@@ -1,0 +1,336 @@
+"""Look at many things at once: bindings, both sides' records and first meetings in a constant number of calls, then a step each.
+
+Nothing is written here: `ponte plan` shows these steps, `drain` carries them out.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from functools import cached_property
+
+from events.masterdata import Gone, Record
+from events.store import Binding, Event, Review
+from workers.flows import customers
+from workers.flows.masterdata import matching, reviews
+from workers.flows.masterdata.ends import Ends
+from workers.flows.masterdata.ownership import Facts, Side
+from workers.flows.masterdata.plan import Plan, created, plan_record
+from workers.flows.masterdata.state import agreed
+
+CHAIN = 5
+"""Merges of merges that are followed."""
+
+
+class Sort(StrEnum):
+    NOTHING = "nothing"
+    UPDATE = "update"
+    CREATE = "create"
+    MATCH = "match"
+    """Met for the first time, and bound; its plan may be empty."""
+    ARCHIVE = "archive"
+    """Out of use in the ERP, and to be so in the CRM."""
+    MERGED = "merged"
+    """Another thing stands for it now."""
+    CONFLICT = "conflict"
+    AMBIGUOUS = "ambiguous"
+    DELETED = "deleted"
+    """Erased in the CRM while the ERP still uses it: a person must say."""
+    LATER = "later"
+    """Another one of this batch must come first."""
+
+
+FOR_A_PERSON = (Sort.CONFLICT, Sort.AMBIGUOUS, Sort.DELETED)
+
+
+@dataclass(frozen=True)
+class Item:
+    """What to look at. `record` None: it is read."""
+
+    side: Side
+    id: str
+    record: Record | Gone | None = None
+    event: Event | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """What should be done about one thing, and what that rests on."""
+
+    item: Item
+    sort: Sort
+    code: str = ""
+    erp_id: str = ""
+    crm_id: str = ""
+    binding: Binding | None = None
+    erp: Record | Gone | None = None
+    crm: Record | Gone | None = None
+    plan: Plan = field(default_factory=Plan)
+    candidates: tuple[str, ...] = ()
+    into: Binding | None = None
+    """Of `merged`: the binding of the thing that stands for it now, if it has one."""
+    into_id: str = ""
+    into_record: Record | None = None
+    by: str = ""
+    """What a match rests on."""
+
+
+def survey(at: Ends, items: Sequence[Item]) -> list[Step]:
+    """One step for each item, in order. Raises what the adapters raise for a whole call."""
+    return Survey(at, items).steps()
+
+
+class Survey:
+    def __init__(self, at: Ends, items: Sequence[Item]) -> None:
+        self.at, self.items = at, items
+        self.now = at.room.journal.clock()
+        journal = at.room.journal
+        erp_ids = [each.id for each in items if each.side == "erp"]
+        crm_ids = [each.id for each in items if each.side == "crm"]
+        self.by_erp: dict[str, Binding] = dict(journal.bindings_of(at.name, at.kind, erp_ids=erp_ids)) if erp_ids else {}
+        for each in (journal.bindings_of(at.name, at.kind, crm_ids=crm_ids) if crm_ids else {}).values():
+            self.by_erp[each.erp_id] = each
+        self.by_crm = {each.crm_id: each for each in self.by_erp.values()}
+        self.erp: dict[str, Record | Gone] = {}
+        self.crm: dict[str, Record | Gone] = {}
+
+    def steps(self) -> list[Step]:
+        self._read()
+        unbound = [
+            each.id for each in self.items if each.side == "erp" and each.id not in self.by_erp and self._living(self.erp[each.id])
+        ]
+        verdicts = self._meet(unbound) if unbound else {}
+        return self._one_each([self._step(each, verdicts) for each in self.items])
+
+    # reading
+
+    def _read(self) -> None:
+        for each in self.items:
+            if each.record is not None:
+                (self.erp if each.side == "erp" else self.crm)[each.id] = each.record
+        bound = [binding for item in self.items if (binding := self._binding(item)) is not None]
+        self._read_more("erp", [*(each.erp_id for each in bound), *(each.id for each in self.items if each.side == "erp")])
+        self._read_more("crm", [each.crm_id for each in bound])
+        self._follow_merges(bound)
+
+    def _read_more(self, side: Side, ids: Iterable[str]) -> None:
+        have = self.erp if side == "erp" else self.crm
+        missing = [each for each in dict.fromkeys(ids) if each not in have]
+        page = max(1, self.at.can(side).page)
+        for start in range(0, len(missing), page):
+            have.update(self.at.book(side).records(self.at.kind, missing[start : start + page]))
+
+    def _follow_merges(self, bound: Sequence[Binding]) -> None:
+        """Read and look up the things that others were merged into."""
+        journal = self.at.room.journal
+        for _ in range(CHAIN):
+            ahead = [
+                each.merged_into
+                for each in self.erp.values()
+                if isinstance(each, Record) and each.merged_into and each.merged_into not in self.erp
+            ]
+            if not ahead:
+                break
+            self._read_more("erp", ahead)
+            self.by_erp.update(journal.bindings_of(self.at.name, self.at.kind, erp_ids=ahead))
+        into = [each.merged_into for each in self.crm.values() if isinstance(each, Record) and each.merged_into]
+        if into:
+            self._read_more("crm", into)
+            for each in journal.bindings_of(self.at.name, self.at.kind, crm_ids=into).values():
+                self.by_erp.setdefault(each.erp_id, each)
+        self.by_crm = {each.crm_id: each for each in self.by_erp.values()}
+
+    def _binding(self, item: Item) -> Binding | None:
+        return (self.by_erp if item.side == "erp" else self.by_crm).get(item.id)
+
+    @staticmethod
+    def _living(record: Record | Gone) -> bool:
+        return isinstance(record, Record) and not record.merged_into
+
+    # first meetings
+
+    def _meet(self, erp_ids: Sequence[str]) -> dict[str, matching.Verdict]:
+        sources = [each for id_ in dict.fromkeys(erp_ids) if isinstance(each := self.erp[id_], Record)]
+        verdicts = dict[str, matching.Verdict]()
+        said = {id_: words for id_, each in self._said.items() if (words := each.decision.split())}
+        named = {id_: words[1] for id_, words in said.items() if words[0] == "match" and len(words) == 2}
+        ours = {each.id: crm_id for each in sources if (crm_id := named.get(each.id) or _own(each))}
+        self._read_more("crm", ours.values())
+        found = {by: self._found(by, sources) for by in ("tax_id", "code", "email") if by in self.at.crm_can.find_by}
+        candidates = {each.id: each for by in found.values() for many in by.values() for each in many}
+        candidates |= {each.id: each for id_ in ours.values() if isinstance(each := self.crm[id_], Record)}
+        bindings = self.at.room.journal.bindings_of(self.at.name, self.at.kind, crm_ids=list(candidates)) if candidates else {}
+        bound = {each.crm_id: each.erp_id for each in bindings.values()}
+        for source in sources:
+            own = candidates.get(ours.get(source.id, ""))
+            if own is not None and own.id not in bound and self._living(own):
+                verdicts[source.id] = matching.Matched(own, "person" if source.id in named else "key")
+                continue
+            if said.get(source.id) == ["create"]:
+                verdicts[source.id] = matching.Absent()
+                continue
+            near: dict[str, Sequence[Record]] = {
+                by: [each for each in many.get(str(source.fields.get(by) or ""), ()) if self._living(each)]
+                for by, many in found.items()
+            }
+            verdicts[source.id] = matching.match(source, near, bound)
+        return _each_taken_once(verdicts)
+
+    def _found(self, by: str, sources: Sequence[Record]) -> Mapping[str, Sequence[Record]]:
+        values = sorted({str(value) for each in sources if (value := each.fields.get(by))})
+        found: dict[str, Sequence[Record]] = {}
+        for start in range(0, len(values), page := max(1, self.at.crm_can.page)):
+            found.update(self.at.crm.find_records(self.at.kind, by, values[start : start + page]))
+        return found
+
+    # steps
+
+    def _step(self, item: Item, verdicts: Mapping[str, matching.Verdict]) -> Step:
+        binding = self._binding(item)
+        if binding is not None:
+            return self._bound(item, binding)
+        if item.side == "crm":
+            return Step(item, Sort.NOTHING, "not_in_the_erp", crm_id=item.id, crm=self.crm.get(item.id))
+        source = self.erp[item.id]
+        base = Step(item, Sort.NOTHING, erp_id=item.id, erp=source)
+        if isinstance(source, Gone):
+            return replace(base, code="gone_unbound")
+        if source.merged_into:
+            return replace(base, sort=Sort.MERGED, into_id=self._end_of(source), code="merged_unbound")
+        facts = self.at.rules.facts(source)
+        match verdicts[item.id]:
+            case matching.Matched(record, by):
+                plan = plan_record(self.at.rules, facts, self.at.rules.facts(record), {})
+                return replace(base, sort=Sort.MATCH, crm_id=record.id, crm=record, plan=plan, by=by)
+            case matching.Ambiguous() if item.id in self._said and self._said[item.id].decision == "skip":
+                return replace(base, code="skipped")
+            case matching.Ambiguous(candidates, why):
+                return replace(base, sort=Sort.AMBIGUOUS, code=why, candidates=candidates)
+            case _:
+                if facts.get(self.at.rules.state_field, not self.at.rules.archived) == self.at.rules.archived:
+                    return replace(base, code="out_of_use_unbound")
+                return replace(base, sort=Sort.CREATE, plan=Plan(crm=created(self.at.rules, facts)))
+
+    def _bound(self, item: Item, binding: Binding) -> Step:
+        erp, crm = self.erp[binding.erp_id], self.crm[binding.crm_id]
+        base = Step(item, Sort.NOTHING, "", binding.erp_id, binding.crm_id, binding, erp, crm)
+        rules = self.at.rules
+        if isinstance(erp, Record) and erp.merged_into:
+            into = self._end_of(erp)
+            stands = self.erp.get(into)
+            if isinstance(stands, Record):
+                merged = replace(base, sort=Sort.MERGED, into_id=into, into_record=stands, code="merged_in_erp")
+                return replace(merged, into=self.by_erp.get(into))
+            erp = Gone(erp.id)  # what it was merged into is no more
+            base = replace(base, erp=erp)
+        theirs = rules.gone() if isinstance(erp, Gone) else rules.facts(erp)
+        out_of_use = theirs.get(rules.state_field) == rules.archived
+        if isinstance(crm, Record) and crm.merged_into:
+            other = self.by_crm.get(crm.merged_into)
+            if other is None:
+                return replace(base, sort=Sort.MERGED, into_id=crm.merged_into, code="merged_in_crm")
+            candidates = (binding.erp_id, other.erp_id)
+            return replace(base, sort=Sort.AMBIGUOUS, code="merged_in_crm_two_in_erp", candidates=candidates)
+        if isinstance(crm, Gone):
+            said = self._said.get(binding.erp_id)
+            said_so = said.decision if said is not None and said.sort == "deleted_in_crm" else ""
+            if out_of_use or said_so == "skip":
+                return replace(base, code="gone_in_crm")
+            if said_so == "create" and isinstance(erp, Record):
+                return replace(base, sort=Sort.CREATE, plan=Plan(crm=created(rules, theirs)), code="created_again")
+            return replace(base, sort=Sort.DELETED, code="deleted_in_crm")
+        ours = rules.facts(crm)
+        plan = plan_record(rules, theirs, ours, agreed(binding), newest=lambda name: self._newest(name, binding, theirs, ours))
+        if plan.conflicts and (winner := self._chosen(binding, plan, theirs, ours)) is not None:
+            plan = plan_record(rules, theirs, ours, agreed(binding), chosen=dict.fromkeys(plan.conflicts, winner))
+        if plan.conflicts:
+            return replace(base, sort=Sort.CONFLICT, plan=plan, code="both_changed")
+        if not plan.writes:
+            return replace(base, plan=plan, code="held_for_the_order" if plan.held else "")
+        archive = out_of_use and rules.state_field in plan.crm
+        return replace(base, sort=Sort.ARCHIVE if archive else Sort.UPDATE, plan=plan)
+
+    def _chosen(self, binding: Binding, plan: Plan, erp: Facts, crm: Facts) -> Side | None:
+        """What a person decided about exactly this conflict; one that came later is asked anew."""
+        said = self._said.get(binding.erp_id)
+        if said is None or said.decision not in ("erp", "crm"):
+            return None
+        about = {name: [erp[name], crm[name]] for name in plan.conflicts}
+        return ("erp" if said.decision == "erp" else "crm") if said.fields == about else None
+
+    @cached_property
+    def _said(self) -> Mapping[str, Review]:
+        """What persons decided about the things of this batch, asked for only when something is in doubt."""
+        return reviews.decided(self.at, [*self.by_erp, *(each.id for each in self.items if each.side == "erp")])
+
+    def _end_of(self, record: Record) -> str:
+        into = record.merged_into
+        for _ in range(CHAIN):
+            next_ = self.erp.get(into)
+            if not isinstance(next_, Record) or not next_.merged_into:
+                break
+            into = next_.merged_into
+        return into
+
+    def _newest(self, name: str, binding: Binding, erp: Facts, crm: Facts) -> Side:
+        seen = (
+            self._observed("erp", binding.erp_id, name, erp.get(name)),
+            self._observed("crm", binding.crm_id, name, crm.get(name)),
+        )
+        return "erp" if seen[0] > seen[1] else "crm"
+
+    def _observed(self, side: Side, id_: str, name: str, value: object) -> dt.datetime:
+        """When this very field was first seen with this value: its events tell; a value that no event bears is seen only now."""
+        at = self.now
+        story = self.at.room.journal.story(connection=self.at.connection(side), subject_kind=str(self.at.kind), subject_id=id_)
+        for event, _ in reversed(story):
+            if event.payload.get("record", {}).get("fields", {}).get(name) != value:
+                break
+            at = event.observed_at
+        return at
+
+    def _one_each(self, steps: Sequence[Step]) -> list[Step]:
+        """Two of a batch that concern one thing: the first is worked, the others come after it."""
+        worked: set[str] = set()
+        merging = {each.into_id for each in steps if each.sort is Sort.MERGED and each.binding is not None}
+        result = []
+        for each in steps:
+            names = _identities(each)
+            taken_over = each.sort in (Sort.CREATE, Sort.MATCH) and each.erp_id in merging
+            if taken_over or (names & worked and each.sort is not Sort.NOTHING):
+                each = replace(each, sort=Sort.LATER, code="another_one_first", plan=Plan())
+            else:
+                worked |= names
+            result.append(each)
+        return result
+
+
+def _own(source: Record) -> str:
+    """The CRM's id, for a customer that the order flow created in the ERP under a code of ours."""
+    code = str(source.fields.get("code") or "")
+    return code.removeprefix(customers.CODE) if code.startswith(customers.CODE) else ""
+
+
+def _identities(step: Step) -> set[str]:
+    names = {f"erp {step.erp_id}"} if step.erp_id else set()
+    if step.crm_id:
+        names.add(f"crm {step.crm_id}")
+    if step.sort is Sort.CREATE and isinstance(step.erp, Record):
+        names |= {f"{name} {value}" for name in ("tax_id", "code") if (value := step.erp.fields.get(name))}
+    return names
+
+
+def _each_taken_once(verdicts: Mapping[str, matching.Verdict]) -> dict[str, matching.Verdict]:
+    """Two of the ERP's things that match one of the CRM's: a person must say which it is."""
+    takers: dict[str, list[str]] = {}
+    for erp_id, verdict in verdicts.items():
+        if isinstance(verdict, matching.Matched):
+            takers.setdefault(verdict.record.id, []).append(erp_id)
+    return {
+        erp_id: matching.Ambiguous((verdict.record.id,), "several_in_the_erp")
+        if isinstance(verdict, matching.Matched) and len(takers[verdict.record.id]) > 1
+        else verdict
+        for erp_id, verdict in verdicts.items()
+    }
