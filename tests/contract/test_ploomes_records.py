@@ -341,6 +341,13 @@ def test_what_the_limit_leaves_no_time_for_is_tried_later(twin: PloomesTwin, crm
     assert patches <= 6 + 4, "what was not begun is not tried against a wall"
 
 
+def test_a_crm_that_only_fails_is_left_alone_after_a_while(twin: PloomesTwin, crm: PloomesCrm) -> None:
+    twin.fault("500_before", method="POST", path=r"^/Products\?", times=1_000)
+    answers = crm.write_records(PRODUCT, [new(PRODUCT, f"key-{at}", name=f"Pino {at}", code=f"P-{at}") for at in range(60)])
+    codes = [answer.code for answer in answers]
+    assert 8 <= codes.count("unknown") <= 8 + 4 and codes.count("try_later") == 60 - codes.count("unknown")
+
+
 def test_a_refused_key_is_trouble_of_the_whole_call(twin: PloomesTwin) -> None:
     crm = PloomesCrm("crm", settings_for(twin, user_key="wr0ng-key"))
     with pytest.raises(Misconfigured):
@@ -439,6 +446,20 @@ def test_what_changes_while_pages_are_read_comes_and_pushes_nothing_out(twin: Pl
                 twin.write("PATCH", f"/Products({record.id})", {"Name": "mudou"})
     assert {record.id for record in seen} == {str(row["Id"]) for row in products(twin)}
     assert len([record for record in seen if record.fields["name"] == "mudou"]) == 40
+
+
+def test_what_changes_during_a_first_load_follows_it(twin: PloomesTwin, crm: PloomesCrm) -> None:
+    make_products(twin, 320)
+    feed = crm.changed_records(PRODUCT, "")
+    first = next(feed)
+    changed, deleted = first.records[5].id, first.records[6].id
+    twin.write("PATCH", f"/Products({changed})", {"Name": "mudou"})
+    twin.write("DELETE", f"/Products({deleted})")
+    rest, cursor, _ = drain(PloomesCrm("crm", settings_for(twin)), PRODUCT, first.cursor)  # killed, and gone on with
+    seen = [*first.records, *rest, *drain(crm, PRODUCT, cursor)[0]]
+    assert {record.id for record in seen} == {str(row["Id"]) for row in products(twin)} | {deleted}
+    assert [record.fields["name"] for record in seen if record.id == changed][-1] == "mudou"
+    assert crm.records(PRODUCT, [deleted]) == {deleted: Gone(deleted)}
 
 
 def test_equal_times_across_a_page_boundary_lose_nothing_and_a_kill_costs_a_page(

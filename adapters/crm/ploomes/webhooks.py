@@ -34,8 +34,10 @@ _ACTIONS = {
 
 
 def read_hint(connection: str, validation_key: str, headers: Mapping[str, str], body: bytes) -> Hint | None:
-    """See `CrmDesk.read_hint`. Deals, and the documents of a deal, hint at the deal; contacts and the rest are None:
-    a customer is read together with the order that bills it."""
+    """See `CrmDesk.read_hint`. Deals, and the documents of a deal, hint at the deal; the rest are None.
+
+    Contacts and products come by the feed: an import of thousands is a few pages there, and would be thousands of looks here.
+    """
     given = next((value for name, value in headers.items() if name.lower() == _HEADER), "")
     if not hmac.compare_digest(given.encode(), validation_key.encode()):
         raise HintRefused(f"connection {connection}: the validation key is missing or wrong")

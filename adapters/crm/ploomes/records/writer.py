@@ -39,6 +39,8 @@ CHUNK = 25
 """Records read and then written: fewer cost more readings, more leave longer between a reading and its write."""
 _OF_ALL = frozenset(["budget", "rate_limited", "deadline", "unreachable", "certificate", "unavailable", "empty_answer"])
 """Trouble that the next record would meet as well."""
+_IN_A_ROW = 8
+"""So many lost or failed answers one after the other are no longer the records' own trouble."""
 
 
 class _Batch:
@@ -49,7 +51,20 @@ class _Batch:
         self.rows: dict[str, Row] = {}
         self.stopped: PonteError | None = None
         self.making: set[tuple[str, str]] = set()
+        self.failed_in_a_row = 0
         self.lock = threading.Lock()
+
+    def heard(self, error: PonteError | None) -> None:
+        """How a record ended."""
+        with self.lock:
+            lost = isinstance(error, TryLater | UnknownOutcome)
+            self.failed_in_a_row = self.failed_in_a_row + 1 if lost else 0
+            if error is None or self.stopped is not None:
+                return
+            if error.code in _OF_ALL or (isinstance(error, Misconfigured) and error.code != "not_allowed"):
+                self.stopped = error
+            elif self.failed_in_a_row >= _IN_A_ROW:
+                self.stopped = TryLater(error.code, error.sentence)
 
     def begin_making(self, by: str, value: str) -> bool:
         """Two records with one tax id in one batch: the second looks again next time, when the first can be seen."""
@@ -105,12 +120,11 @@ class Writer:
         if batch.stopped is not None:
             return _not_written(batch.stopped)
         try:
-            if write.id:
-                return self._update(batch, write)
-            return self._create(batch, write, seen)
+            answer = self._update(batch, write) if write.id else self._create(batch, write, seen)
+            batch.heard(None)
+            return answer
         except PonteError as error:
-            if error.code in _OF_ALL or (isinstance(error, Misconfigured) and error.code != "not_allowed"):
-                batch.stopped = error
+            batch.heard(error)
             return _not_written(error)
         except (ValueError, TypeError, KeyError, ArithmeticError) as error:
             log.error("write_unusable", connection=self._name, kind=str(batch.kind), id=write.id, error=type(error).__name__)
@@ -155,7 +169,8 @@ class Writer:
         if there:
             return self._done(batch.kind, there[0], Body(), found="true")
         if not batch.begin_making(by, value):
-            raise TryLater("same_in_batch", f"another {batch.kind} of this batch bears the same {by}", after=0)
+            sentence = f"another {batch.kind} of this batch bears the same {by}"
+            return _not_written(TryLater("same_in_batch", sentence, after=0))
         body = self._translator.body(batch.kind, write.fields, {})
         sent = {name: each for name, each in body.columns.items() if each is not None}
         if custom := properties.merged((), {key: each for key, each in body.custom.items() if properties.filled(each)}):
