@@ -18,8 +18,8 @@ pytestmark = pytest.mark.timeout(900)
 
 
 class Played:
-    def __init__(self, home: Path) -> None:
-        argv = [sys.executable, "-m", "workers.cli", "demo", "--home", str(home)]
+    def __init__(self, home: Path, *options: str) -> None:
+        argv = [sys.executable, "-m", "workers.cli", "demo", "--home", str(home), *options]
         ended = subprocess.run(argv, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=840, check=False)
         self.home, self.code, self.said = home, ended.returncode, ended.stdout + ended.stderr
         file = home / "report.json"
