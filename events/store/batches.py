@@ -159,7 +159,7 @@ def _newest(conn: Connection, things: Sequence[str]) -> dict[tuple[str, str], tu
     """Of each thing: seq, mark and the source's time of its newest event, by thing and type."""
     found: dict[tuple[str, str], tuple[int, str, dt.datetime]] = {}
     for some in chunks(things):
-        wanted = values(column("thing", String), name="wanted").data([(thing,) for thing in some])
+        wanted = values(column("thing", String)).data([(thing,) for thing in some]).cte("wanted")
         last = select(func.max(mailbox.c.seq)).where(mailbox.c.thing == wanted.c.thing).correlate(wanted).scalar_subquery()
         seqs = [seq for seq in conn.execute(select(last).select_from(wanted)).scalars() if seq is not None]
         query = select(mailbox.c.thing, mailbox.c.type, events.c.seq, events.c.mark, events.c.occurred_at)
