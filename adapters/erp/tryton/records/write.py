@@ -21,7 +21,12 @@ BATCH = 20
 
 def write(tryton: Tryton, writes: Sequence[Write]) -> list[Written]:
     """One answer per write, in order. Written again after a lost answer, nothing is left to write. No party is created here: a
-    customer reaches the ERP with its first order."""
+    customer reaches the ERP with its first order.
+
+    Codes: `conflict` (it moved since the version that the write was planned on, or while it was written), `not_found`, `unknown`,
+    `erp_refused` and `erp_warning` (in the ERP's words), `state_unknown`, `country_unknown`, `field_not_writable`,
+    `not_created_here`.
+    """
     ids = sorted({int(each.id) for each in writes if each.id.isdigit()})
     before = {str(row["id"]): row for row in _rows(tryton, ids)}
     answers: list[Written] = []
@@ -42,7 +47,7 @@ def _rows(tryton: Tryton, ids: Sequence[int]) -> list[Row]:
 def _read_back(answer: Written, record: Record | None) -> Written:
     if answer.code:
         return answer
-    return replace(answer, record=record) if record else _no("record_unknown", "the customer was deleted meanwhile", Owner.FINANCE)
+    return replace(answer, record=record) if record else _no("not_found", "the customer was deleted meanwhile", Owner.FINANCE)
 
 
 def _no(code: str, sentence: str, owner: Owner) -> Written:
@@ -56,9 +61,9 @@ def _one(tryton: Tryton, wanted: Write, row: Row | None) -> Written:
     if refused:
         return _no("field_not_writable", f"this ERP takes no {', '.join(refused)} from a CRM", Owner.INTEGRATOR)
     if row is None:
-        return _no("record_unknown", "the ERP has no such customer", Owner.FINANCE)
+        return _no("not_found", "the ERP has no such customer", Owner.FINANCE)
     if wanted.version and wanted.version.partition(".")[0] != marks.own(customers.stamps(row)):
-        return _no("changed_meanwhile", "the customer changed in the ERP since this write was planned", Owner.OPERATOR)
+        return _no("conflict", "the customer changed in the ERP since this write was planned", Owner.OPERATOR)
     values, stamps = _values(tryton, wanted.fields, row)
     if not values:
         return Written(None)
@@ -66,15 +71,16 @@ def _one(tryton: Tryton, wanted: Write, row: Row | None) -> Written:
         return _no(f"{part}_unknown", f"the ERP knows no such {part}", Owner.SALESPERSON)
     try:
         tryton.call("party.party.write", [row["id"]], values, _timestamp=stamps)
-    except Conflict as conflict:
-        return _no(conflict.code, "the customer changed in the ERP while it was being written", Owner.OPERATOR)
+    except Conflict:
+        return _no("conflict", "the customer changed in the ERP while it was being written", Owner.OPERATOR)
     except Refused as refusal:
         (reason,) = refusal.reasons
         return Written(None, refusal.code, reason.text, Owner.FINANCE.value, {"call": refusal.method})
-    except NotFound as error:
-        return _no(error.code, "the ERP has no such customer", Owner.FINANCE)
-    except UnknownOutcome:
-        return _no("unknown", "the ERP's answer was lost", Owner.OPERATOR)
+    except NotFound:
+        return _no("not_found", "the ERP has no such customer", Owner.FINANCE)
+    except UnknownOutcome as unknown:
+        details = {"cause": unknown.code, "settles_after": str(unknown.settles_after)}
+        return Written(None, "unknown", "the ERP's answer was lost", Owner.OPERATOR.value, details)
     return Written(None)
 
 
