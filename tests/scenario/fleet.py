@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -213,10 +214,10 @@ class Fleet:
     def approved(self, *deals: str) -> None:
         """Each is one order in the ERP, processing, and its salesperson has read it in one note."""
         for deal in deals:
-            sees("processing", lambda deal=deal: self.stage.sale_state(deal), f"deal {deal} is approved in the ERP")
+            sees("processing", partial(self.stage.sale_state, deal), f"deal {deal} is approved in the ERP")
         for deal in deals:
-            sees("Aprovado", lambda deal=deal: self.crm.status(deal, "order_status"), f"deal {deal} shows its approval")
-            sees(1, lambda deal=deal: len(self.crm.notes(deal)), f"deal {deal} has one note")
+            sees("Aprovado", partial(self.crm.status, deal, "order_status"), f"deal {deal} shows its approval")
+            sees(1, partial(self.stage.notes, deal), f"deal {deal} has one note")
             assert len(self.stage.erp.sales(("ponte_key", "=", f"PONTE-main-{deal}"))) == 1
 
     def returned(self, deal: str, *words: str) -> str:

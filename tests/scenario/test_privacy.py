@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -147,8 +147,8 @@ def play(fleet: Fleet, tap: Tap) -> Played:
     }
     fleet.returned(deals["returned"], "SKU-9999")
     for word in ("approved", "rejected"):
-        sees("quotation", lambda word=word: fleet.stage.sale_state(deals[word]), f"{word}: waits for finance")
-        sees(bool, lambda word=word: fleet.crm.status(deals[word], "order_status"))
+        sees("quotation", partial(fleet.stage.sale_state, deals[word]), f"{word}: waits for finance")
+        sees(bool, partial(fleet.crm.status, deals[word], "order_status"))
     fleet.stage.erp.approve(fleet.stage.sale(deals["approved"])["id"])
     fleet.stage.erp.cancel(fleet.stage.sale(deals["rejected"])["id"], REASON)
     sees("Aprovado", lambda: fleet.crm.status(deals["approved"], "order_status"))
