@@ -9,6 +9,9 @@ import math
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import redis
 import structlog
@@ -23,6 +26,7 @@ from adapters.errors import TryLater
 log = structlog.get_logger(__name__)
 
 SOCKET_TIMEOUT = 2.0
+_in_bulk: ContextVar[bool] = ContextVar("ponte_in_bulk", default=False)
 _LOOK_AGAIN = 0.05
 """Seconds; shortest wait before asking for a place again, since others wait for the same one."""
 _ALONE_SECONDS = 3.0
@@ -119,3 +123,27 @@ class Budget:
             self._ask_redis_at = now + _ALONE_SECONDS
             self._careful_until = self._ask_redis_at + self.per_seconds
         return _LOOK_AGAIN
+
+
+@contextmanager
+def bulk() -> Iterator[None]:
+    """The calls of this thread (context) within the block are of a bulk load, and leave the orders their part of each budget."""
+    token = _in_bulk.set(True)
+    try:
+        yield
+    finally:
+        _in_bulk.reset(token)
+
+
+class LaneBudget:
+    """One budget for all, of which bulk loads may take a part: the rest stays free for orders, however much there is to load."""
+
+    def __init__(self, whole: Budget, for_bulk: Budget) -> None:
+        self.whole, self.for_bulk = whole, for_bulk
+
+    def take(self, within: float) -> None:
+        """As `Budget.take`."""
+        ends = time.monotonic() + within
+        if _in_bulk.get():
+            self.for_bulk.take(within)
+        self.whole.take(max(0.0, ends - time.monotonic()))

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from adapters.budget import Budget
+from adapters.budget import Budget, LaneBudget
 from adapters.errors import Misconfigured, PonteError
 from adapters.notify.apprise import AppriseChannel
 from adapters.ports import Channel, CrmDesk, Erp
@@ -90,13 +90,17 @@ class Room:
             raise _settings_wrong(name, found) from None
         return factory(name, settings, budget=self._budget(name, settings), guard=lambda: self._guard(name))
 
-    def _budget(self, name: str, settings: Any) -> Budget | None:
+    def _budget(self, name: str, settings: Any) -> LaneBudget | None:
         """The fleet's common budget of calls, for an adapter whose vendor sets a limit."""
         calls = getattr(settings, "calls_per_minute", None)
         if not calls:
             return None
-        scope = f"{self.config.connections[name].adapter}:{name}"
-        return Budget(self.config.broker_url, scope, calls, settings.minute_seconds, settings.share)
+        connection, url = self.config.connections[name], self.config.broker_url
+        scope, seconds = f"{connection.adapter}:{name}", settings.minute_seconds
+        bulk_share = settings.share * connection.bulk_share
+        return LaneBudget(
+            Budget(url, scope, calls, seconds, settings.share), Budget(url, f"{scope}:bulk", calls, seconds, bulk_share)
+        )
 
     def _guard(self, name: str) -> None:
         """Before each call: a connection that was halted (a wrong password) is not called again until a person lifts it."""

