@@ -19,7 +19,7 @@ from itertools import groupby
 from sqlalchemy import ColumnElement, Connection, String, and_, bindparam, column, exists, func, select, update, values
 from sqlalchemy.exc import IntegrityError
 
-from events.catalogue import Lane, event_id
+from events.catalogue import Lane
 from events.ring import Doorbell
 from events.store import mailbox as line
 from events.store.mailbox import chunks
@@ -147,9 +147,7 @@ def _returned(conn: Connection, page: Sequence[NewEvent]) -> list[NewEvent]:
     for each in page:
         last = newest.get((each.thing, each.type))
         if each.event_id in known and last and last[1] != each.mark and each.occurred_at >= last[2]:
-            again = event_id(
-                each.connection, each.type, f"{each.subject_kind}:{each.subject_id}", f"{each.mark}\x1fafter:{last[0]}"
-            )
+            again = each.id_with(f"{each.mark}\x1fafter:{last[0]}")
             each = replace(each, id=again)
         result.append(each)
     return result

@@ -70,7 +70,14 @@ class NewEvent:
 
     @property
     def event_id(self) -> str:
-        return self.id or event_id(self.connection, self.type, f"{self.subject_kind}:{self.subject_id}", self.mark)
+        return self.id or self.id_with(self.mark)
+
+    def id_with(self, mark: str) -> str:
+        """Master data goes to every bridge of its connection, each with an event of its own; anything else to one."""
+        subject = f"{self.subject_kind}:{self.subject_id}"
+        if EVENTS[self.type].lane is Lane.BULK:
+            subject = f"{self.bridge}:{subject}"
+        return event_id(self.connection, self.type, subject, mark)
 
     @property
     def its_lane(self) -> Lane:
