@@ -27,7 +27,8 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
 
 
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **rules: Any) -> Any:
-    monkeypatch.setattr(runs, "LOOK_AGAIN", 0.0)
+    monkeypatch.setattr(runs, "LOOK_AGAIN", 0.02)
+    monkeypatch.setattr(runs, "WAIT", 0.02)
     monkeypatch.setattr(runs, "PATIENCE", 0.5)
     monkeypatch.chdir(tmp_path)
     return staged(**rules)

@@ -7,6 +7,7 @@ any point, the same command goes on behind the last journaled page. Workers of t
 from __future__ import annotations
 
 import contextvars
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,11 +25,12 @@ from workers.flows.masterdata.preview import Planned, Preview
 from workers.flows.masterdata.survey import Sort
 
 PAGE = 100
-LOOK_AGAIN = 0.5
+LOOK_AGAIN = 0.2
+WAIT = 0.1
 PATIENCE = 120.0
 """Seconds without anything done, after which a run ends and leaves the rest to the fleet."""
 AHEAD = 2000
-"""Events that a first load journals before it works them: the journal holds a page or two, not a whole catalogue."""
+"""Open events beyond which a first load reads no further: what is read is worked within seconds."""
 
 _OPEN = (State.DUE, State.CLAIMED, State.UNKNOWN, State.WAITING)
 
@@ -110,46 +112,103 @@ def _as_planned(planned: Planned, code: str, fields: object) -> bool:
     return code == (planned.code or planned.sort)
 
 
-def work(at: Ends, tell: Callable[[Counts], object], *, down_to: int = 0) -> Counts:
-    """Drain until no more than `down_to` are open, or nothing has moved for `PATIENCE`."""
-    moved = time.monotonic()
-    last = Counts.now(at)
-    tell(last)
-    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="run") as pool:
-        while last.open > down_to and time.monotonic() - moved < PATIENCE:
-            for each in [pool.submit(contextvars.copy_context().run, _drain, at) for _ in range(AT_ONCE)]:
-                each.result()
-            now = Counts.now(at)
-            if now != last:
-                last, moved = now, time.monotonic()
-                tell(now)
-            elif now.open > down_to:
-                time.sleep(LOOK_AGAIN)
-    return last
-
-
-def _drain(at: Ends) -> None:
-    with bulk():
-        drain(at.room, at.name, at.kind, limit=4 * PAGE)
+def work(at: Ends, tell: Callable[[Counts], object]) -> Counts:
+    """Drain until nothing is open, or nothing has moved for `PATIENCE`."""
+    return _Run(at, tell).until(lambda: True)
 
 
 def first_load(room: Room, bridge: str, kind: Kind, tell: Callable[[int, int | None, Counts], object]) -> Counts:
-    """Everything of the ERP's feed from where it was left, journaled and worked. `tell`: journaled in this run, of how many."""
+    """Everything of the ERP's feed from where it was left: read ahead by one thread, worked by others.
+
+    `tell`: how many were journaled in this run, of how many.
+    """
     at = ends(room, bridge, kind)
-    journaled, total, last = 0, None, False
-    counts = Counts.now(at)
+    reader = _Reader(at)
+    run = _Run(at, lambda now: tell(reader.journaled, reader.total, now))
+    reader.open = lambda: run.last.open
+    with ThreadPoolExecutor(1, thread_name_prefix="feed") as pool:
+        reading = pool.submit(contextvars.copy_context().run, reader.read)
+        try:
+            counts = run.until(reading.done)
+        finally:
+            reader.stopped.set()
+        reading.result()
+    return counts
 
-    def on_page(page: Page, _news: int) -> None:
-        nonlocal journaled, total, last
-        journaled, last = journaled + len(page.records), page.last
-        total = page.total if page.total is not None else total
-        tell(journaled, total, Counts.now(at))
 
-    while not last:
-        before = journaled
+class _Reader:
+    """Journals the feed page by page, and waits while more than `AHEAD` are open."""
+
+    def __init__(self, at: Ends) -> None:
+        self.at = at
+        self.journaled, self.total = 0, None  # type: int, int | None
+        self.stopped = threading.Event()
+        self.open: Callable[[], int] = lambda: 0
+
+    def read(self) -> None:
         with bulk():
-            intake.take_in(room, bridge, at.kind, "erp", on_page=on_page, pages=1)
-        counts = work(at, lambda now: tell(journaled, total, now), down_to=0 if last else AHEAD)
-        if journaled == before:
-            break
-    return counts if last else work(at, lambda now: tell(journaled, total, now))
+            try:
+                intake.take_in(self.at.room, self.at.name, self.at.kind, "erp", on_page=self._on_page)
+            except _Stopped:
+                pass
+
+    def _on_page(self, page: Page, _news: int) -> None:
+        """After the page is in the journal with its cursor: stopping here loses nothing."""
+        self.journaled += len(page.records)
+        self.total = page.total if page.total is not None else self.total
+        while not self.stopped.is_set() and self.open() > AHEAD:
+            self.stopped.wait(WAIT)
+        if self.stopped.is_set():
+            raise _Stopped
+
+
+class _Stopped(Exception):
+    """The run ended before the feed did; its cursor is kept."""
+
+
+class _Run:
+    """Drains of one bridge and kind, `AT_ONCE` at a time, until there is nothing to do."""
+
+    def __init__(self, at: Ends, tell: Callable[[Counts], object]) -> None:
+        self.at, self.tell = at, tell
+        self.last = Counts.now(at)
+        self.over = threading.Event()
+        self.failed: list[BaseException] = []
+
+    def until(self, fed: Callable[[], bool]) -> Counts:
+        """`fed` says that nothing more will come."""
+        threads = [
+            threading.Thread(target=contextvars.copy_context().run, args=(self._drain,), name=f"drain-{number}", daemon=True)
+            for number in range(AT_ONCE)
+        ]
+        self.tell(self.last)
+        for thread in threads:
+            thread.start()
+        moved = time.monotonic()
+        try:
+            while not self.failed:
+                done, now = fed(), Counts.now(self.at)
+                if now != self.last:
+                    self.last, moved = now, time.monotonic()
+                    self.tell(now)
+                if (done and not now.open) or time.monotonic() - moved > PATIENCE:
+                    break
+                self.over.wait(WAIT)
+        finally:
+            self.over.set()
+            for thread in threads:
+                thread.join()
+        if self.failed:
+            raise self.failed[0]
+        return self.last
+
+    def _drain(self) -> None:
+        try:
+            with bulk():
+                while not self.over.is_set():
+                    drained = drain(self.at.room, self.at.name, self.at.kind, limit=4 * PAGE)
+                    if not (drained.done or drained.parked):
+                        self.over.wait(LOOK_AGAIN)
+        except BaseException as error:  # told to the thread that waits
+            self.failed.append(error)
+            self.over.set()
