@@ -29,7 +29,7 @@ from tests.ploomes import PloomesTwin
 from workers.config import Config, load
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 90.0
+PATIENCE = 180.0
 """Seconds; a wait ends as soon as what it waits for is seen."""
 BRISK = {"order_workers = 1": "order_workers = 2\nsweep_seconds = 0.5"}
 
