@@ -102,6 +102,7 @@ def parts(config: Config, path: Path, *, sandbox: Sandbox | None = None) -> tupl
                 {**environment, "PONTE_READY": str(ready_file(home, name))},
                 ready=ready_file(home, name).exists,
                 after=base,
+                grace=WORKER_GRACE,
             )
         )
     fleet.append(
@@ -142,6 +143,9 @@ def parts(config: Config, path: Path, *, sandbox: Sandbox | None = None) -> tupl
     )
     return tuple(fleet)
 
+
+WORKER_GRACE = 45
+"""Seconds: work that is under way may take several calls, each with a deadline of its own."""
 
 CELERY = ("-m", "celery", "-A", "workers.app", "--quiet")
 BEAT = (*CELERY, "beat")
