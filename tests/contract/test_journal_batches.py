@@ -330,6 +330,11 @@ def test_a_feed_killed_at_any_moment_redoes_a_page_at_most_and_loses_none(
         assert conn.execute(text("SELECT count(DISTINCT subject_id) FROM events")).scalar() == PAGES * PAGE
 
 
+def test_a_record_is_an_event_of_its_own_in_each_bridge_of_its_connection(journal: Journal) -> None:
+    assert page(journal, [changed(1), changed(1, bridge="other", thing="product:other:erp:1"), changed(1)]) == 2
+    assert subjects(journal.claim_many(PRODUCTS, "other", "w", 30, 9)) == ["1"] == subjects(take(journal))
+
+
 # ---- bells
 
 
@@ -540,12 +545,15 @@ def test_batches_stay_on_their_indexes_beside_a_hundred_thousand_settled(journal
     looked = {sql: values for sql, values in asked if sql.split()[0] in ("SELECT", "UPDATE", "WITH")}
     assert len(looked) >= 12
     explain, scan = ("EXPLAIN QUERY PLAN ", "SCAN ") if journal.db.is_sqlite else ("EXPLAIN ", "Seq Scan on ")
-    large, bad = ("mailbox", "ahead", "newer", "events", "payloads", "bindings"), []
+    large, bad, steps = ("mailbox", "ahead", "newer", "events", "payloads", "bindings"), [], []
     with journal.db.reading() as conn:
         for sql, values in looked.items():
             for step in conn.exec_driver_sql(explain + sql, values):
                 place = str(step[-1]).partition(scan)[2].split()
+                steps.append(str(step[-1]))
                 # an index that holds the open rows only may be read from end to end
                 if place and place[0] in large and "mailbox_drain" not in place:
                     bad.append((step[-1], sql))
     assert bad == []
+    for index in ("mailbox_drain", "mailbox_open", "mailbox_line"):
+        assert any(index in step for step in steps), index
