@@ -80,7 +80,7 @@ class BottleCrm:
             return translate.deleted_deal(self.name, deal_id, translate.instant(deleted[-1]["at"]))
 
     def changed_deals(self, since: datetime) -> Iterator[Deal]:
-        """With the add-on: every change, deletions among them, one call a deal more. Without: all deals are read in one
+        """With the add-on: every change, deletions among them, one call a page. Without: all deals are read in one
         answer, and those whose stage moved are given; a deletion is then seen by its webhook only.
 
         A record that cannot be read is logged and left out, so that it stops no other; asked for by `deal`, it raises.
@@ -100,11 +100,8 @@ class BottleCrm:
             at = translate.instant(change["at"])
             if change["deleted"]:
                 yield change, at
-                continue
-            try:
-                yield self._row(change["id"]), at
-            except NotFound:
-                continue  # deleted meanwhile: further on in the feed
+            elif change.get("record"):  # else it was deleted meanwhile: further on in the feed
+                yield change["record"], at
 
     def _swept(self, since: datetime) -> Iterator[tuple[Row, datetime]]:
         rows = self._client.rows("/api/opportunities/", "opportunities", "opportunities_count")

@@ -1,6 +1,7 @@
 """The add-on's addresses, before BottleCRM's own ones.
 
-    GET   /api/x/changes/?kind=deal&since=<iso>&after=<id>&limit=200   what changed, oldest first, keyed by (time, id)
+    GET   /api/x/changes/?kind=deal&since=<iso>&after=<id>&limit=200   what changed, oldest first, keyed by (time, id);
+                         a deal as in BottleCRM's own answers, less what embeds other records
                          ...&record=<id>                              only what happened to this record
     PATCH /api/x/deals/<id>/      {"stage", "custom_fields", "moved_at"}: these columns only; 409 if it was moved since `moved_at`
     GET, PATCH  /api/x/products/<id>/                                 what a product lacks; an image as multipart
@@ -20,6 +21,7 @@ from django.urls import path
 from django.utils.dateparse import parse_datetime
 from invoices.models import Product
 from opportunity.models import Opportunity
+from opportunity.stages import stage_index
 from rest_framework import serializers
 from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.response import Response
@@ -54,7 +56,34 @@ class Changes(Guarded):
         deleted = _page(gone, "at", "record", since, after, limit)
         rows = [{"id": str(id), "at": at, "deleted": False} for at, id in changed]
         rows += [{"id": str(id), "at": at, "deleted": True} for at, id in deleted]
-        return Response({"results": sorted(rows, key=lambda row: (row["at"], row["id"]))[:limit]})
+        rows = sorted(rows, key=lambda row: (row["at"], row["id"]))[:limit]
+        if kind == "deal":
+            records = _deals(request.profile.org, [row["id"] for row in rows if not row["deleted"]])
+            for row in rows:
+                row["record"] = records.get(row["id"])
+        return Response({"results": rows})
+
+
+def _deals(org, ids):
+    """Read in a few queries: a poll asks for every deal that changed, again and again."""
+    deals = Opportunity.objects.filter(org=org, pk__in=ids).select_related("account", "closed_by").prefetch_related("assigned_to")
+    stages = stage_index(org.id)
+    return {str(deal.pk): _deal(deal, stages) for deal in deals}
+
+
+def _deal(deal, stages):
+    stage = deal.current_stage(stages)
+    return {
+        "id": str(deal.pk),
+        "name": deal.name,
+        "stage": deal.stage,
+        "stage_kind": stage.kind if stage else None,
+        "stage_changed_at": deal.stage_changed_at,
+        "created_at": deal.created_at,
+        "account": {"id": str(deal.account_id)} if deal.account_id else None,
+        "assigned_to": [{"id": str(each.pk), "created_at": each.created_at} for each in deal.assigned_to.all()],
+        "closed_by": {"id": str(deal.closed_by_id)} if deal.closed_by_id else None,
+    }
 
 
 def _page(rows, time, key, since, after, limit):
