@@ -192,6 +192,21 @@ def review(
 
 
 @app.command()
+def bench(
+    what: Annotated[str, typer.Argument(help="`master-data`: the first load and a 1 % change of it.")],
+    products: Annotated[int, typer.Option("--products", min=1)] = 100_000,
+    customers: Annotated[int, typer.Option("--customers", min=1)] = 50_000,
+    naive: Annotated[int, typer.Option("--naive", min=1, help="Records that the naive way is measured on.")] = 2_000,
+    runs: Annotated[int, typer.Option("--runs", min=1)] = 3,
+    as_json: AsJson = False,
+) -> None:
+    """Measure master data against a fixed twin, beside the naive way and a bare loop. Touches no bridge of yours."""
+    from workers.commands import bench as command
+
+    raise typer.Exit(command.run(what, products=products, customers=customers, naive=naive, runs=runs, machine=as_json))
+
+
+@app.command()
 def migrate(config: ConfigPath = None) -> None:
     """Bring the journal to the newest shape. Safe twice, and from several processes at once."""
     from workers.commands import migrate as command

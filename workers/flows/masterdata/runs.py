@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from adapters.budget import bulk
@@ -146,11 +147,8 @@ class _Reader:
         self.open: Callable[[], int] = lambda: 0
 
     def read(self) -> None:
-        with bulk():
-            try:
-                intake.take_in(self.at.room, self.at.name, self.at.kind, "erp", on_page=self._on_page)
-            except _Stopped:
-                pass
+        with bulk(), suppress(_Stopped):
+            intake.take_in(self.at.room, self.at.name, self.at.kind, "erp", on_page=self._on_page)
 
     def _on_page(self, page: Page, _news: int) -> None:
         """After the page is in the journal with its cursor: stopping here loses nothing."""
