@@ -178,6 +178,18 @@ def test_an_apply_killed_anywhere_goes_on_and_writes_everything_once(stage: Stag
     assert sum(each.created for each in stage.crm.wrote) == 11
 
 
+def test_after_an_apply_what_changes_comes_by_itself_from_where_the_plan_looked_last(stage: Stage) -> None:
+    (one, *_) = bolts(stage, 4)
+    made_plan = preview(stage.room, "main", PRODUCT)
+    made_plan.save(stage.room.config.home)
+    stage.erp.edit(one, price="8")
+    late = stage.erp.add(PRODUCT, code="LATE", name="late", active=True)
+    assert apply.apply(stage.room, made_plan.id, yes=True, machine=True) == 0
+    assert stage.bound(late) is None
+    stage.sync()
+    assert (stage.twin(one).fields["price"], stage.twin(late).fields["code"]) == ("8", "LATE")
+
+
 def test_a_plan_is_read_back_as_it_was_made(stage: Stage) -> None:
     bolts(stage, 3)
     made_plan = preview(stage.room, "main", PRODUCT)

@@ -92,6 +92,8 @@ class Preview:
     kept: Mapping[str, int]
     """Field that the CRM owns -> on how many things its value stays as it is."""
     estimates: Sequence[Estimate]
+    cursor: str = ""
+    """Of the ERP's feed, where this looked last."""
 
     def counts(self) -> dict[str, int]:
         return dict(sorted(Counter(each.sort for each in self.things).items()))
@@ -124,7 +126,8 @@ def preview(room: Room, bridge: str, kind: Kind, progress: Progress = lambda _do
     at = ends(room, bridge, kind)
     gathered = _Gathered(at)
     with recording() as calls:
-        for items, total in _everything(at):
+        for items, total, cursor in _everything(at):
+            gathered.cursor = cursor or gathered.cursor
             gathered.add(survey(at, items))
             progress(gathered.looked_at, total)
     made = Counter(each.connection for each in calls)
@@ -142,24 +145,24 @@ def preview(room: Room, bridge: str, kind: Kind, progress: Progress = lambda _do
         things=gathered.things,
         kept=dict(sorted(gathered.kept.items())),
         estimates=[_estimate(at, side, gathered.things, made, spent) for side in ("crm", "erp")],
+        cursor=gathered.cursor,
     )
 
 
-def _everything(at: Ends) -> Iterator[tuple[list[Item], int | None]]:
+def _everything(at: Ends) -> Iterator[tuple[list[Item], int | None, str]]:
     """The whole of the ERP's feed, and then what is bound and was not in it: absent from a page is not yet gone."""
     seen: set[str] = set()
     for page in at.erp.changed_records(at.kind, ""):
         new = {each.id: each for each in page.records if each.id not in seen}
         seen |= new.keys()
-        if new:
-            yield [Item("erp", each.id, each) for each in new.values()], page.total
+        yield [Item("erp", each.id, each) for each in new.values()], page.total, page.cursor
     after = ""
     while bindings := at.room.journal.bindings_page(at.name, at.kind, after, BINDINGS_A_PAGE):
         after = bindings[-1].erp_id
         missing = [Item("erp", each.erp_id) for each in bindings if each.erp_id not in seen]
         size = max(1, at.erp_can.page)
         for start in range(0, len(missing), size):
-            yield missing[start : start + size], None
+            yield missing[start : start + size], None, ""
 
 
 class _Gathered:
@@ -168,6 +171,7 @@ class _Gathered:
         self.things: list[Planned] = []
         self.kept: Counter[str] = Counter()
         self.looked_at = self.bound = 0
+        self.cursor = ""
         self._taken: dict[str, str] = {}
 
     def add(self, steps: Sequence[Step]) -> None:

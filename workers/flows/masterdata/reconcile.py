@@ -17,7 +17,7 @@ from adapters.budget import bulk
 from events.catalogue import record_thing
 from events.masterdata import Kind
 from workers.bootstrap import Room
-from workers.flows.masterdata import ceilings, runs
+from workers.flows.masterdata import ceilings, intake, runs
 from workers.flows.masterdata.ends import Ends, carried, ends, settings
 from workers.flows.masterdata.preview import Planned, Preview, Progress, preview
 from workers.flows.masterdata.survey import Sort
@@ -104,8 +104,8 @@ def due(room: Room) -> Iterator[tuple[str, Kind]]:
     now = room.journal.clock()
     for name, bridge in room.config.bridges.items():
         for kind in Kind:
-            if not settings(bridge, kind).sync:
-                continue
+            if not settings(bridge, kind).sync or room.journal.cursor(bridge.erp, intake.feed(name, kind)) is None:
+                continue  # before a first load, everything would be drift
             last = room.journal.cursor(bridge.crm, _clock(name, kind))
             if last is None:
                 room.journal.set_cursor(bridge.crm, _clock(name, kind), now.isoformat())

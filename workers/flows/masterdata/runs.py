@@ -81,6 +81,9 @@ def journal_plan(at: Ends, plan: Preview) -> list[Planned]:
             else:
                 events.append(intake.again(at, each, f"plan {plan.id}"))
         at.room.journal.publish_page(events, connection=at.bridge.erp, feed=feed, cursor=str(start + len(page)))
+    if at.room.journal.cursor(at.bridge.erp, intake.feed(at.name, at.kind)) is None:
+        # a first load is begun herewith: what changes from where the plan looked last on comes by itself
+        at.room.journal.set_cursor(at.bridge.erp, intake.feed(at.name, at.kind), plan.cursor)
     return todo
 
 
