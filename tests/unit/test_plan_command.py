@@ -308,12 +308,26 @@ def test_by_the_clock_each_kind_is_compared_once_a_period(stage: Stage) -> None:
     stage.crm.edit(stage.twin(bolt), name="MINE")
     stage.clock.forward(25 * 3600)
     assert set(drifts.due(stage.room)) == {("main", kind) for kind in Kind}
-    drift = drifts.by_the_clock(stage.room, "main", PRODUCT)
-    assert drift is not None
-    assert drift.counts() == {"strayed": 1}
-    assert drifts.by_the_clock(stage.room, "main", PRODUCT) is None
+    assert drifts.by_the_clock(stage.room, "erp") == {}
+    found = drifts.by_the_clock(stage.room, "crm")
+    assert {kind: drift.counts() for (_, kind), drift in found.items()} == {PRODUCT: {"strayed": 1}, CUSTOMER: {}}
+    assert drifts.by_the_clock(stage.room, "crm") == {}
     stage.drain()
     assert stage.twin(bolt).fields["name"] == "BOLT 0"
+
+
+def test_a_comparison_that_failed_comes_again_within_the_hour(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    (bolt,) = bolts(stage, 1)
+    stage.sync()
+    list(drifts.due(stage.room))
+    stage.crm.edit(stage.twin(bolt), name="MINE")
+    stage.clock.forward(25 * 3600)
+    with monkeypatch.context() as away:
+        away.setattr(stage.crm, "records", lambda *_: (_ for _ in ()).throw(UNREACHABLE))
+        assert PRODUCT not in {kind for _, kind in drifts.by_the_clock(stage.room, "crm")}
+    assert ("main", PRODUCT) not in set(drifts.due(stage.room))
+    stage.clock.forward(3601)
+    assert drifts.by_the_clock(stage.room, "crm")["main", PRODUCT].counts() == {"strayed": 1}
 
 
 def test_by_the_clock_nothing_is_repaired_past_a_ceiling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,9 +337,8 @@ def test_by_the_clock_nothing_is_repaired_past_a_ceiling(tmp_path: Path, monkeyp
         list(drifts.due(stage.room))
         stage.erp.delete(bolt)
         stage.clock.forward(25 * 3600)
-        drift = drifts.by_the_clock(stage.room, "main", PRODUCT)
-        assert drift is not None
-        assert drift.counts() == {"deleted_in_erp": 1}
+        found = drifts.by_the_clock(stage.room, "crm")
+        assert found["main", PRODUCT].counts() == {"deleted_in_erp": 1}
         stage.drain()
         assert stage.twin(bolt).active is True
 

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from adapters.budget import bulk
+from adapters.errors import PonteError
 from events.catalogue import record_thing
 from events.masterdata import Kind
 from workers.bootstrap import Room
@@ -48,6 +49,8 @@ _BY_SORT = {
     Sort.DELETED: "deleted_in_crm",
 }
 LEAD = 600.0
+AGAIN = timedelta(hours=1)
+"""Until a comparison that failed is tried again."""
 
 
 @dataclass(frozen=True)
@@ -113,22 +116,35 @@ def due(room: Room) -> Iterator[tuple[str, Kind]]:
                 yield name, kind
 
 
-def by_the_clock(room: Room, bridge: str, kind: Kind) -> Drift | None:
-    """Compare and repair, if it is due and nobody else is at it. What a person must see is logged, with counts only."""
-    lead = f"reconcile:{bridge}:{kind}"
-    if (bridge, kind) not in list(due(room)) or not room.journal.lead(lead, worker_name(), LEAD):
-        return None
+def by_the_clock(room: Room, connection: str) -> dict[tuple[str, Kind], Drift]:
+    """Compare and repair what is due of this CRM's bridges, one worker at a time. What failed comes again within the hour."""
+    found = {}
+    for name, kind in due(room):
+        lead = f"reconcile:{name}:{kind}"
+        if room.bridge(name).crm != connection or not room.journal.lead(lead, worker_name(), LEAD):
+            continue
+        try:
+            if (name, kind) in set(due(room)):  # nobody was quicker
+                found |= _one(room, name, kind, lead)
+        finally:
+            room.journal.resign(lead, worker_name())
+    return found
+
+
+def _one(room: Room, name: str, kind: Kind, lead: str) -> dict[tuple[str, Kind], Drift]:
+    bridge, found = room.bridge(name), dict[tuple[str, Kind], Drift]()
+    again = timedelta()
     try:
-        if not carried(room, room.bridge(bridge), kind):
-            return None
-        # said at its beginning, so that nobody begins it again while it runs; killed, it comes again with the next period
-        room.journal.set_cursor(room.bridge(bridge).crm, _clock(bridge, kind), room.journal.clock().isoformat())
-        with bulk():
-            drift = compare(room, bridge, kind, lambda _done, _total: room.journal.lead(lead, worker_name(), LEAD))
-        repair(room, drift)
-        return drift
-    finally:
-        room.journal.resign(lead, worker_name())
+        if carried(room, bridge, kind):
+            with bulk():
+                drift = compare(room, name, kind, lambda _done, _total: room.journal.lead(lead, worker_name(), LEAD))
+                repair(room, drift)
+            found[name, kind] = drift
+    except PonteError as error:
+        log.warning("reconcile_failed", bridge=name, kind=str(kind), code=error.code, owner=str(error.owner), cure=error.fix)
+        again = max(timedelta(), timedelta(hours=settings(bridge, kind).reconcile_hours) - AGAIN)
+    room.journal.set_cursor(bridge.crm, _clock(name, kind), (room.journal.clock() - again).isoformat())
+    return found
 
 
 def repair(room: Room, drift: Drift) -> dict[str, str]:
