@@ -28,7 +28,9 @@ class PonteError(Exception):
 class TryLater(PonteError):
     """Nothing was done, and the same call may pass later. `after` in seconds; None: the caller's back-off decides."""
 
-    def __init__(self, code: str, sentence: str = "", *, after: float | None = None, fix: str = "", owner: Owner | None = None) -> None:
+    def __init__(
+        self, code: str, sentence: str = "", *, after: float | None = None, fix: str = "", owner: Owner | None = None
+    ) -> None:
         super().__init__(code, sentence, fix=fix, owner=owner)
         self.after = after
 

@@ -79,7 +79,7 @@ class Hands:
         tryton = self.tryton
         session = tryton._current_session()
         params = [*arguments, {"company": 1, **context}]
-        body = json.dumps({"id": 1, "method": f"wizard.party.replace.{step}", "params": params})
+        body = json.dumps({"id": 1, "method": f"wizard.party.replace.{step}", "params": params}).encode()
         headers = {"Content-Type": "application/json", "Authorization": f"Session {session}"}
         return tryton._result(step, tryton._http.request("POST", "/erp/rpc/", repeatable=False, content=body, headers=headers))
 
