@@ -118,7 +118,7 @@ def due(room: Room) -> Iterator[tuple[str, Kind]]:
 
 def by_the_clock(room: Room, connection: str) -> dict[tuple[str, Kind], Drift]:
     """Compare and repair what is due of this CRM's bridges, one worker at a time. What failed comes again within the hour."""
-    found = {}
+    found: dict[tuple[str, Kind], Drift] = {}
     for name, kind in due(room):
         lead = f"reconcile:{name}:{kind}"
         if room.bridge(name).crm != connection or not room.journal.lead(lead, worker_name(), LEAD):
