@@ -104,6 +104,7 @@ def test_the_estimate_leaves_the_orders_their_part(stage: Stage, capsys: pytest.
     crm = planned(stage, capsys)["estimates"][0]
     # batches of four, one call each, and three quarters of 120 calls a minute
     assert (crm["writes"], crm["calls_per_minute"]) == (3, 90)
+    assert crm["sentence"] == "crm: 3 calls at 90 of 120 calls a minute: 2 seconds"
 
 
 def test_apply_does_what_was_planned_and_says_what_moved_since(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:

@@ -140,7 +140,8 @@ def shown(out: Console, plan: Preview, past: dict[str, str], *, everything: bool
     if restored:
         out.print(f"  {restored:,} have a field that was edited on the side that does not own it: put back")
     for estimate in plan.estimates:
-        out.print(f"  {estimate.sentence}")
+        if estimate.reads + estimate.writes:
+            out.print(f"  {estimate.sentence}")
     for sentence in past.values():
         out.print(f"  past a ceiling: {sentence}", style="bold red")
 

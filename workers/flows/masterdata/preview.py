@@ -69,6 +69,8 @@ class Estimate:
     """None: unknown, since nothing was called yet."""
     minute_seconds: float = 60.0
     """Length of the vendor's minute; only a sandbox has a shorter one."""
+    whole: int | None = None
+    """The connection's calls a minute, the orders' part included."""
 
     @property
     def sentence(self) -> str:
@@ -77,7 +79,8 @@ class Estimate:
             how_long = f", about {duration(self.seconds)} at the pace measured" if self.seconds else ""
             return f"{self.connection}: {calls:,} calls, no limit known{how_long}"
         short = "" if self.minute_seconds == 60 else f" (a minute lasts {self.minute_seconds:g} s here)"
-        return f"{self.connection}: {calls:,} calls at {self.calls_per_minute:,} calls a minute{short}: {duration(self.seconds)}"
+        limit = f"{self.calls_per_minute:,}" + (f" of {self.whole:,}" if self.whole not in (None, self.calls_per_minute) else "")
+        return f"{self.connection}: {calls:,} calls at {limit} calls a minute{short}: {duration(self.seconds)}"
 
 
 @dataclass(frozen=True)
@@ -233,7 +236,7 @@ def _estimate(at: Ends, side: Any, things: Sequence[Planned], made: Mapping[str,
         seconds: float | None = (reads + calls) / limit * minute
     else:
         seconds = spent.get(connection, 0) / reads * (reads + calls) / 1000 if reads else None
-    return Estimate(connection, reads, calls, limit, seconds, minute)
+    return Estimate(connection, reads, calls, limit, seconds, minute, whole or None)
 
 
 def duration(seconds: float | None) -> str:
