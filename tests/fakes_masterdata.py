@@ -38,6 +38,8 @@ class Wrote:
     created: bool
     fields: Mapping[str, Any]
     before: Mapping[str, Any]
+    beside: tuple[str, ...] = ()
+    """Of a create: what bore the same tax id or code already."""
 
 
 @dataclass
@@ -113,6 +115,12 @@ class FakeBook:
             merged_into=thing.merged_into,
         )
 
+    @staticmethod
+    def _same(thing: Thing, write: Write) -> bool:
+        """By tax id, or where there is none by code."""
+        by = "tax_id" if write.fields.get("tax_id") else "code"
+        return bool(write.fields.get(by)) and write.fields[by] == thing.fields.get(by)
+
     # the port
 
     def record_capabilities(self, kind: Kind) -> RecordCapabilities:
@@ -162,14 +170,15 @@ class FakeBook:
             return Written(None, "not_found", "it is gone", "operator")
         if thing is not None and write.version and write.version != str(thing.version):
             return Written(None, "conflict", "it has changed since it was read", "operator")
-        created = thing is None
+        created, twins = thing is None, tuple[str, ...]()
         if thing is None:
             known = [each for each in self.all(kind) if each.key == write.key]
             if known:
                 return Written(self._view(known[0]), details={"found": "true"})
+            twins = tuple(each.id for each in self.all(kind) if not each.merged_into and self._same(each, write))
             thing = self.add(kind)
             thing.key = write.key
-        self.wrote.append(Wrote(kind, thing.id, created, dict(write.fields), dict(thing.fields)))
+        self.wrote.append(Wrote(kind, thing.id, created, dict(write.fields), dict(thing.fields), twins))
         fields = dict(write.fields)
         state = "active" if kind is Kind.PRODUCT else "blocked"
         if state in fields and state in self.lacks:

@@ -106,15 +106,17 @@ def _beat(config: Config) -> dict[str, dict[str, Any]]:
     for name, connection in config.connections.items():
         if connection.poll:
             entries[f"poll {name}"] = _entry("PollConnection", connection.poll_seconds, name)
+            # pages of master data wait for no order's poll, and no order's poll for them
+            entries[f"poll records {name}"] = _entry("PollRecords", connection.poll_seconds, name, lane=Lane.BULK)
     return entries
 
 
-def _entry(task: str, seconds: float, *args: str) -> dict[str, Any]:
+def _entry(task: str, seconds: float, *args: str, lane: Lane = Lane.CONTROL) -> dict[str, Any]:
     return {
         "task": task,
         "schedule": seconds,
         "args": args,
-        "options": {"expires": max(3 * seconds, 10), "queue": str(Lane.CONTROL)},
+        "options": {"expires": max(3 * seconds, 10), "queue": str(lane)},
     }
 
 
@@ -131,7 +133,8 @@ def ring_with(app: Celery) -> Ring:
                     app.send_task(
                         bell.type,
                         args=(bell.cloudevent(),),
-                        task_id=bell.event_id,
+                        # a drain is no event: each is a task of its own
+                        task_id=None if bell.type == "Drain" else bell.event_id,
                         queue=bell.lane,
                         argsrepr=bell.event_id,
                         kwargsrepr="",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from adapters.budget import bulk
+from events.masterdata import Kind
 from events.ring import Ring
 from workers import bootstrap, broker, schedule
+from workers.flows.masterdata import drain
 from workers.handling import Handled, handle
 from workers.routes import ROUTES
 
@@ -21,3 +24,11 @@ class BridgeDesk:
 
     def poll(self, connection: str) -> int:
         return schedule.poll(self._room, connection)
+
+    def poll_records(self, connection: str) -> int:
+        with bulk():
+            return schedule.poll_records(self._room, connection)
+
+    def drain(self, bridge: str, kind: str) -> drain.Drained:
+        with bulk():
+            return drain.drain(self._room, bridge, Kind(kind))

@@ -50,6 +50,7 @@ KINDS: Mapping[str, Notice] = {
     "order_stuck": Notice(),
     "finance_changed": Notice(),
     "finance_reason": Notice(),
+    "product_archived": Notice(),
     "finance_reminder": Notice(to_finance=True),
     "finance_new_round": Notice(to_finance=True),
 }
@@ -69,6 +70,7 @@ FACTS: Mapping[str, Any] = {
     "tracking": "",
     "changes": (),
     "code": "",
+    "product_code": "",
     "owner": "",
 }
 """What a notice may say, besides `reasons` (a list of `Reason` as JSON). Instants and dates ISO, money a plain decimal string."""

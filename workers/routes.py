@@ -8,6 +8,7 @@ from events.store import Claim
 from workers import notices
 from workers.bootstrap import Room
 from workers.flows import decisions, hints, orders
+from workers.flows.masterdata import drain
 from workers.handling import Done, Handler
 
 
@@ -34,5 +35,7 @@ ROUTES: Mapping[str, Handler] = {
     "OrderWithdrawn": decisions.order_withdrawn,
     "CorrectionRefused": decisions.correction_refused,
     "DecisionOverdue": decisions.decision_overdue,
+    "CustomerChanged": drain.record_changed,
+    "ProductChanged": drain.record_changed,
     "TellSalesperson": _tell,
 }

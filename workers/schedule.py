@@ -13,10 +13,14 @@ import structlog
 from adapters.errors import Misconfigured, PonteError
 from adapters.http import recording
 from events.catalogue import Lane, order_thing
+from events.masterdata import Kind
 from events.model import ErpOrder
 from events.store import NewEvent, OrderRow, State
 from workers.bootstrap import Room
 from workers.config import Bridge
+from workers.flows.masterdata import intake, reconcile
+from workers.flows.masterdata.ends import carried
+from workers.flows.masterdata.ownership import Side
 from workers.flows.order_plan import OrderState
 from workers.flows.orders import order_key
 from workers.flows.sightings import look_at_deal, order_events
@@ -28,6 +32,8 @@ log = structlog.get_logger()
 OUTSTANDING_AT_MOST = 100
 """Messages that may wait in a lane before the sweep adds no more."""
 POLL_LEASE = 120.0
+PAGES = 20
+"""Of one feed in one poll: the lease outlasts them, and the next poll goes on."""
 HELD_UP_LOOK = 30.0
 """Seconds between two looks for deals that are held up."""
 
@@ -112,6 +118,43 @@ def poll(room: Room, connection: str) -> int:
         room.journal.resign(leader, worker_name())
     _reachable_again(room, connection)
     return seen
+
+
+def poll_records(room: Room, connection: str) -> int:
+    """Journal customers and products that changed at this end, for each of its bridges. Returns how many were news.
+
+    A feed is not polled before its first load was begun (`ponte backfill`, or `ponte apply`): what a bridge would do to a whole
+    catalogue is to be planned, read and capped by a person first.
+    """
+    news = 0
+    for name, bridge in room.config.bridges.items():
+        if connection not in (bridge.crm, bridge.erp):
+            continue
+        side: Side = "crm" if connection == bridge.crm else "erp"
+        for kind in Kind:
+            news += _poll_feed(room, name, bridge, kind, side)
+    reconcile.by_the_clock(room, connection)
+    return news
+
+
+def _poll_feed(room: Room, name: str, bridge: Bridge, kind: Kind, side: Side) -> int:
+    connection = bridge.crm if side == "crm" else bridge.erp
+    leader = f"records:{connection}:{intake.feed(name, kind)}"
+    try:
+        if not carried(room, bridge, kind) or room.journal.cursor(bridge.erp, intake.feed(name, kind)) is None:
+            return 0
+        if not room.journal.lead(leader, worker_name(), POLL_LEASE):
+            return 0
+        try:
+            with recording():
+                return intake.take_in(room, name, kind, side, pages=PAGES)
+        finally:
+            room.journal.resign(leader, worker_name())
+    except PonteError as error:
+        if isinstance(error, Misconfigured) and error.connection:
+            room.halt(error.connection, error)
+        log.warning("poll_failed", connection=connection, kind=str(kind), code=error.code, owner=str(error.owner), cure=error.fix)
+        return 0
 
 
 def _reachable_again(room: Room, connection: str) -> None:

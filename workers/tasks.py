@@ -1,4 +1,5 @@
-"""The tasks: one for each event of the catalogue, named exactly after it, and two that beat rings. Thin: ids in, a state out.
+"""The tasks: one for each event of the catalogue, named exactly after it, one that drains master data in batches, and those
+that beat rings. Thin: ids in, a state out.
 
 In Flower a try-later shows as RETRY (nothing is published again: the journal's due time rings), a dead event as FAILURE, and
 everything that came to an outcome, a business no too, as SUCCESS.
@@ -17,6 +18,7 @@ from celery.exceptions import Retry
 from events.catalogue import EVENTS
 
 if TYPE_CHECKING:
+    from workers.flows.masterdata.drain import Drained
     from workers.handling import Handled
 
 log = structlog.get_logger()
@@ -38,6 +40,10 @@ class Desk(Protocol):
     def sweep(self) -> object: ...
 
     def poll(self, connection: str) -> object: ...
+
+    def poll_records(self, connection: str) -> object: ...
+
+    def drain(self, bridge: str, kind: str) -> Drained: ...
 
 
 _make_desk: Callable[[Celery], Desk] | None = None
@@ -92,6 +98,19 @@ def work_event(self: Task, bell: dict[str, str]) -> str:
     return f"{handled.state} {handled.code}".strip()
 
 
+def drain(self: Task, bell: dict[str, str]) -> str:
+    """Work what is due of one kind of master data in one bridge, batch by batch. A doubled bell finds nothing to do."""
+    _, bridge, kind = bell["id"].split(":")
+    failure: str | None = None
+    try:
+        drained = desk(self.app).drain(bridge, kind)
+        return f"done {drained.done} later {drained.later} parked {drained.parked}"
+    except Exception as error:
+        log.exception("drain_failed", owner="operator", cure="see `ponte doctor`; the sweep rings again")
+        failure = f"drain_failed_{type(error).__name__}"
+    raise PonteFailure(failure)
+
+
 def sweep(self: Task) -> None:
     """Ring for whatever is due: lost rings, due times, expired leases."""
     _control(self, lambda: desk(self.app).sweep())
@@ -100,6 +119,11 @@ def sweep(self: Task) -> None:
 def poll_connection(self: Task, connection: str) -> None:
     """Look for what changed at one connection since its cursor."""
     _control(self, lambda: desk(self.app).poll(connection))
+
+
+def poll_records(self: Task, connection: str) -> None:
+    """Look for customers and products that changed at one connection."""
+    _control(self, lambda: desk(self.app).poll_records(connection))
 
 
 def _control(task: Task, do: Callable[[], object]) -> None:
@@ -119,6 +143,8 @@ def register(app: Celery) -> None:
         app.task(work_event, name=name, base=PonteTask, bind=True)
     app.task(sweep, name="Sweep", base=PonteTask, bind=True)
     app.task(poll_connection, name="PollConnection", base=PonteTask, bind=True)
+    app.task(poll_records, name="PollRecords", base=PonteTask, bind=True)
+    app.task(drain, name="Drain", base=PonteTask, bind=True)
 
 
 @signals.task_prerun.connect

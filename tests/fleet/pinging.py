@@ -7,6 +7,7 @@ import os
 from workers import tasks
 from workers.app import make_app
 from workers.bootstrap import config_from_environment
+from workers.flows.masterdata.drain import Drained
 from workers.handling import Handled
 
 app = make_app(config_from_environment())
@@ -29,6 +30,12 @@ class AnsweringDesk:
 
     def poll(self, connection: str) -> None:
         assert connection == "crm"
+
+    def poll_records(self, connection: str) -> None:
+        assert connection == "crm"
+
+    def drain(self, bridge: str, kind: str) -> Drained:
+        raise AssertionError(f"nobody rings a drain here: {bridge} {kind}")
 
 
 tasks.desk_from(lambda _app: AnsweringDesk())

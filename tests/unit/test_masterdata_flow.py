@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
 
-from events.masterdata import Written
+from events.catalogue import look_thing
+from events.masterdata import Kind, Written
+from events.model import Customer
+from events.store import NewEvent, OrderRow
 from tests.fakes_masterdata import UNREACHABLE
 from tests.stage_masterdata import CUSTOMER, PRODUCT, Killed, Stage, staged
+from workers import schedule
+from workers.flows import customers
+from workers.flows.masterdata import drain
 from workers.flows.masterdata import plan as plans
+from workers.flows.masterdata.intake import feed
+from workers.handling import handle
+from workers.routes import ROUTES
 
 
 @pytest.fixture
@@ -225,6 +235,15 @@ def test_gone_in_the_erp_is_archived_in_the_crm_only_when_the_erp_says_so(stage:
     assert stage.twin(bolt).active is True
 
 
+def test_what_is_erased_before_it_was_carried_does_not_stay_in_use(stage: Stage) -> None:
+    bolt = stage.erp.add(PRODUCT, code="P1", name="bolt", active=True)
+    stage.take_in(PRODUCT)
+    stage.erp.delete(bolt)
+    stage.look("erp", PRODUCT, bolt.id)
+    stage.sync()
+    assert [each.active for each in stage.crm.all(PRODUCT)] == [False]
+
+
 def test_a_customer_deactivated_in_the_erp_is_blocked_and_put_back(stage: Stage) -> None:
     acme = stage.erp.add(CUSTOMER, name="acme", tax_id="11", blocked=False)
     stage.sync()
@@ -358,3 +377,99 @@ def test_a_state_that_comes_back_while_another_waits_is_news(stage: Stage) -> No
     stage.erp.edit(bolt, price="1")
     stage.sync()
     assert stage.twin(bolt).fields["price"] == "1"
+
+
+def test_an_open_order_keeps_its_archived_product_and_its_salesperson_hears_of_it(stage: Stage) -> None:
+    bolt = stage.erp.add(PRODUCT, code="P1", name="bolt", active=True)
+    stage.sync()
+    with stage.journal.transaction() as tx:
+        for deal, state in (("1", "submitted"), ("2", "done"), ("3", "approved")):
+            lines = [["P1" if deal != "3" else "P2", "5", "10"]]
+            tx.save_order(OrderRow("main", deal, f"key {deal}", state, erp_number=f"N{deal}", agreed={"content": {"lines": lines}}))
+    stage.erp.delete(bolt)
+    for _ in range(2):
+        stage.look("erp", PRODUCT, bolt.id)
+        stage.sync()
+    told = [event.payload for event, _ in stage.journal.story(subject_kind="deal")]
+    assert [(each["kind"], each["deal_id"], each["facts"]["product_code"]) for each in told] == [("product_archived", "1", "P1")]
+
+
+def test_a_hint_is_a_reason_to_look(stage: Stage) -> None:
+    acme = stage.erp.add(CUSTOMER, name="acme", tax_id="11", email="a@b.example")
+    stage.sync()
+    there = stage.twin(acme)
+    stage.crm.edit(there, email="NEW@B.EXAMPLE")
+    for mark in ("1", "2"):
+        hint = NewEvent(
+            "HintReceived", "main", "crm", "customer", there.id, mark, look_thing("crm", "customer", there.id), stage.clock()
+        )
+        stage.journal.hint(hint)
+        assert handle(stage.room, ROUTES, hint.event_id).state == "done"
+        stage.drain(CUSTOMER)
+    assert acme.fields["email"] == "NEW@B.EXAMPLE"
+    assert len(stage.erp.wrote) == 1
+
+
+def test_one_event_alone_is_worked_like_a_batch_of_one(stage: Stage) -> None:
+    acme = stage.erp.add(CUSTOMER, name="acme", tax_id="11")
+    stage.take_in(CUSTOMER)
+    ((event, _),) = stage.journal.story(subject_kind="customer", subject_id=acme.id)
+    assert handle(stage.room, ROUTES, event.id).state == "done"
+    assert stage.twin(acme).fields["name"] == "ACME"
+
+
+def test_the_clock_polls_no_feed_before_its_first_load_was_begun(stage: Stage) -> None:
+    stage.erp.add(PRODUCT, code="P1", name="bolt", active=True)
+    assert schedule.poll_records(stage.room, "erp") == 0
+    stage.take_in(PRODUCT, side="erp")
+    stage.erp.add(PRODUCT, code="P2", name="nut", active=True)
+    assert schedule.poll_records(stage.room, "erp") == 1
+    assert stage.journal.cursor("erp", feed("main", PRODUCT)) == "2"
+    assert stage.journal.cursor("erp", feed("main", CUSTOMER)) is None
+
+
+def test_an_end_that_does_not_answer_stops_its_poll_and_no_other(stage: Stage) -> None:
+    for kind in Kind:
+        stage.erp.add(kind, code="1", name="thing")
+    stage.take_in(side="erp")
+    real = stage.erp.changed_records
+
+    def broken(kind: Kind, cursor: str) -> object:
+        if kind is CUSTOMER:
+            raise UNREACHABLE
+        return real(kind, cursor)
+
+    stage.erp.changed_records = broken  # type: ignore[method-assign,assignment]
+    stage.erp.add(PRODUCT, code="2", name="another")
+    assert schedule.poll_records(stage.room, "erp") == 1
+
+
+def test_two_drains_of_a_kind_work_and_a_third_leaves_it_to_them(stage: Stage) -> None:
+    stage.erp.add(PRODUCT, code="P1", name="bolt", active=True)
+    stage.take_in(PRODUCT)
+    for number in range(drain.AT_ONCE):
+        assert stage.journal.lead(f"drain:main:product:{number}", f"another {number}", 60)
+    assert stage.drain(PRODUCT) == drain.Drained(left=True)
+    stage.journal.resign("drain:main:product:1", "another 1")
+    assert stage.drain(PRODUCT).done == 1
+
+
+def test_an_order_of_a_contact_that_was_merged_goes_to_the_customer_that_stands(stage: Stage) -> None:
+    old, new = (stage.erp.add(CUSTOMER, name=name, tax_id=name, blocked=False) for name in ("1", "2"))
+    stage.sync()
+    loser = stage.twin(old)
+    stage.erp.merge(old, new)
+    stage.sync()
+    buyer = Customer(connection="crm", id=loser.id, name="ONE", tax_id="1")
+    assert customers.find(stage.room, "main", stage.erp, buyer) == (new.id, [])  # type: ignore[arg-type]
+    assert customers.ensure(stage.room, None, "main", "erp", stage.erp, buyer, new.id) == new.id  # type: ignore[arg-type]
+
+
+def test_neither_a_name_nor_a_tax_id_is_shown_by_what_operators_read(stage: Stage) -> None:
+    for name in ("1", "2"):
+        stage.crm.add(CUSTOMER, name=f"SECRET {name}", tax_id="98765")
+    secret = stage.erp.add(CUSTOMER, name="secret", tax_id="98765")
+    stage.sync()
+    rows = [row for _, row in stage.journal.story(subject_kind="customer", subject_id=secret.id)]
+    shown = " ".join(f"{row} {row.outcome}" for row in rows)
+    assert not re.search("secret|98765", shown, re.IGNORECASE)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from adapters.errors import TryLater
 from adapters.ports import CustomerBook
 from events.model import Customer, Reason, ReasonKind
-from events.store import Claim
+from events.store import Binding, Claim
 from workers.bootstrap import Room
 from workers.faults import reach
 
@@ -26,9 +26,17 @@ def code_of(customer: Customer) -> str:
     return f"{CODE}{customer.id}"
 
 
+def bound(room: Room, bridge: str, customer: Customer) -> Binding | None:
+    """The binding of this customer, or of the one that it was merged into."""
+    binding = room.journal.binding(bridge, "customer", crm_id=customer.id)
+    if binding is None and (stands := room.journal.resolve(bridge, "customer", "crm", customer.id)) != customer.id:
+        binding = room.journal.binding(bridge, "customer", crm_id=stands)
+    return binding
+
+
 def find(room: Room, bridge: str, book: CustomerBook, customer: Customer) -> tuple[str | None, list[Reason]]:
     """The ERP's id of this customer, bound or matched in full by tax id; None when it is not there. Writes nothing."""
-    binding = room.journal.binding(bridge, "customer", crm_id=customer.id)
+    binding = bound(room, bridge, customer)
     if binding is not None:
         return binding.erp_id, []
     if customer.tax_id:
@@ -63,8 +71,10 @@ def find(room: Room, bridge: str, book: CustomerBook, customer: Customer) -> tup
 def ensure(room: Room, claim: Claim, bridge: str, erp_name: str, book: CustomerBook, customer: Customer, known: str | None) -> str:
     """The customer in the ERP, created if it is not there, bound, and brought up to date. Returns its id there."""
     journal = room.journal
-    binding = journal.binding(bridge, "customer", crm_id=customer.id)
+    binding = bound(room, bridge, customer)
     carried = _carried(customer)
+    if binding is not None and binding.crm_id != customer.id:
+        return binding.erp_id  # what the contact that went says of itself is not carried into the one that stands
     if binding is not None:
         changed = [name for name in CARRIED if binding.snapshot.get("crm", {}).get(name) != carried[name]]
         if changed:

@@ -49,22 +49,28 @@ def take_in(
     return news
 
 
-def look(room: Room, bridge: str, kind: Kind, side: Side, ids: Sequence[str]) -> list[NewEvent]:
-    """What these things say now, as events that are not yet published."""
+def look(room: Room, bridge: str, kind: Kind, side: Side, ids: Sequence[str], because: str) -> list[NewEvent]:
+    """What these things say now, as events that are not yet published. `because` names the reason, such as a hint's id: what is
+    seen for another reason is another fact, for a state may have come back (gone, there, gone again)."""
     at = ends(room, bridge, kind)
-    return sightings(at, side, list(at.book(side).records(kind, list(dict.fromkeys(ids))).values()))
+    return sightings(at, side, list(at.book(side).records(kind, list(dict.fromkeys(ids))).values()), because)
 
 
-def sightings(at: Ends, side: Side, seen: Sequence[Record | Gone]) -> list[NewEvent]:
+def sightings(at: Ends, side: Side, seen: Sequence[Record | Gone], because: str = "") -> list[NewEvent]:
     bindings = _bindings(at, side, [each.id for each in seen])
-    same = [each for each in seen if (binding := bindings.get(each.id)) and _print(at, each) == known(binding, side)]
-    waiting = at.room.journal.unsettled([_thing(at, bindings[each.id].erp_id) for each in same]) if same else set()
+    # what says nothing new is news all the same while another state of it waits to be carried
+    dull = [
+        each
+        for each in seen
+        if (side == "erp" or each.id in bindings) and _print(at, each) == known(bindings.get(each.id), side, GONE)
+    ]
+    things = {each.id: _thing(at, bindings[each.id].erp_id if each.id in bindings else each.id) for each in dull}
+    waiting = at.room.journal.unsettled(list(things.values())) if things else set()
     events = []
     for each in seen:
         binding = bindings.get(each.id)
-        # a record that looks unchanged is news all the same while another state of it waits to be carried
-        queued = binding is not None and _thing(at, binding.erp_id) in waiting
-        if (event := sighting(at, side, each, binding, queued=queued)) is not None:
+        queued = things.get(each.id) in waiting
+        if (event := sighting(at, side, each, binding, queued=queued, because=because)) is not None:
             events.append(event)
     return events
 
@@ -86,9 +92,11 @@ def _bindings(at: Ends, side: Side, ids: Sequence[str]) -> Mapping[str, Binding]
     return journal.bindings_of(at.name, at.kind, crm_ids=ids)
 
 
-def sighting(at: Ends, side: Side, seen: Record | Gone, binding: Binding | None, *, queued: bool = False) -> NewEvent | None:
+def sighting(
+    at: Ends, side: Side, seen: Record | Gone, binding: Binding | None, *, queued: bool = False, because: str = ""
+) -> NewEvent | None:
     """The event that this sight is, or None when it says nothing new."""
-    if binding is None and (side == "crm" or isinstance(seen, Gone)):
+    if binding is None and (side == "crm" or (isinstance(seen, Gone) and not queued)):
         return None
     print_ = _print(at, seen)
     merged = seen.merged_into if isinstance(seen, Record) else ""
@@ -97,7 +105,7 @@ def sighting(at: Ends, side: Side, seen: Record | Gone, binding: Binding | None,
     if merged and binding is None and at.room.journal.resolve(at.name, at.kind, side, seen.id) != seen.id:
         return None
     erp_id = binding.erp_id if binding is not None else seen.id
-    return _event(at, side, seen, erp_id, f"{print_} {times(binding)} {merged}".strip())
+    return _event(at, side, seen, erp_id, f"{print_} {times(binding)} {merged} {because}".strip())
 
 
 def again(at: Ends, seen: Record, after: str) -> NewEvent:

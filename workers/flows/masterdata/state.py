@@ -23,9 +23,9 @@ def agreed(binding: Binding | None) -> Agreed:
     return {name: (pair[0], pair[1]) for name, pair in _md(binding).get("agreed", {}).items()}
 
 
-def known(binding: Binding | None, side: Side) -> str:
-    """The fingerprint that this side is known by; empty: never looked at."""
-    return str(_md(binding).get(side, ""))
+def known(binding: Binding | None, side: Side, unbound: str = "") -> str:
+    """The fingerprint that this side is known by; empty: never looked at. `unbound`: of a thing that is not bound."""
+    return unbound if binding is None else str(_md(binding).get(side, ""))
 
 
 def times(binding: Binding | None) -> int:
