@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -14,6 +14,8 @@ from events.store import NewEvent, OrderRow
 from tests.fakes_masterdata import UNREACHABLE
 from tests.stage_masterdata import CUSTOMER, PRODUCT, Killed, Stage, staged
 from workers import schedule
+from workers.bootstrap import Room
+from workers.config import MasterDataRules
 from workers.flows import customers
 from workers.flows.masterdata import drain
 from workers.flows.masterdata import plan as plans
@@ -473,3 +475,33 @@ def test_neither_a_name_nor_a_tax_id_is_shown_by_what_operators_read(stage: Stag
     rows = [row for _, row in stage.journal.story(subject_kind="customer", subject_id=secret.id)]
     shown = " ".join(f"{row} {row.outcome}" for row in rows)
     assert not re.search("secret|98765", shown, re.IGNORECASE)
+
+
+def test_a_record_that_breaks_the_work_itself_is_parked_alone(stage: Stage) -> None:
+    things = [stage.erp.add(PRODUCT, code=f"P{number}", name="bolt", active=True) for number in range(3)]
+    real = stage.crm.find_records
+
+    def breaking(kind: Kind, by: str, values: Sequence[str]) -> object:
+        if "P1" in values:
+            raise KeyError("P1")
+        return real(kind, by, values)
+
+    stage.crm.find_records = breaking  # type: ignore[method-assign,assignment]
+    stage.sync()
+    assert [stage.codes(each) for each in things] == [["applied create"], ["parked bug_keyerror"], ["applied create"]]
+
+
+def test_owners_that_make_no_sense_make_everything_wait_and_nothing_is_tried_in_a_loop(stage: Stage) -> None:
+    bolt = stage.erp.add(PRODUCT, code="P1", name="bolt", active=True)
+    stage.take_in(PRODUCT)
+    room = stage.room
+    wrong = MasterDataRules(owners={"nmae": "erp"})
+    bridges = {"main": room.config.bridges["main"].model_copy(update={"products": wrong})}
+    stage.room = Room(room.config.model_copy(update={"bridges": bridges}), stage.journal, {"crm": stage.crm, "erp": stage.erp})  # type: ignore[dict-item]
+    assert stage.drain(PRODUCT).later == 1
+    assert stage.drain(PRODUCT) == drain.Drained()
+    assert stage.codes(bolt) == ["waiting field_unknown"]
+    stage.room = room
+    stage.journal.release("config:field_unknown")
+    stage.sync()
+    assert stage.twin(bolt)

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 
-from adapters.errors import TryLater
+from adapters.errors import PonteError, TryLater
 from adapters.http import recording
 from events.masterdata import Gone, Kind, Record
 from events.ring import drain_bell
@@ -34,6 +35,8 @@ from workers.handling import Done, outcome_of, worker_name
 log = structlog.get_logger()
 
 AT_ONCE = 2
+MOST = 500
+"""Records in a batch, whatever a target would take."""
 BATCHES = 20
 """Of one drain, before it rings the next: a worker's thread is not held for long."""
 
@@ -60,8 +63,11 @@ def drain(room: Room, bridge: str, kind: Kind, limit: int | None = None) -> Drai
         return Drained(left=True)
     total = Drained()
     try:
-        at = ends(room, bridge, kind)
-        size = max(1, min(at.crm_can.batch if at.crm_can.batch > 1 else at.crm_can.page, at.crm_can.page, 500))
+        try:
+            at = ends(room, bridge, kind)
+        except PonteError as error:
+            return _none_can_pass(room, bridge, kind, error)
+        size = max(1, min(at.crm_can.batch if at.crm_can.batch > 1 else at.crm_can.page, at.crm_can.page, MOST))
         for _ in range(BATCHES):
             wanted = size if limit is None else min(size, limit - total.done - total.later - total.parked)
             claims = room.journal.claim_many([EVENT[kind]], bridge, worker_name(), _lease(room), wanted) if wanted > 0 else []
@@ -73,6 +79,13 @@ def drain(room: Room, bridge: str, kind: Kind, limit: int | None = None) -> Drai
         return total + Drained(left=True)
     finally:
         room.journal.resign(slot, worker_name())
+
+
+def _none_can_pass(room: Room, bridge: str, kind: Kind, error: PonteError) -> Drained:
+    """An end that cannot be made, or owners that make no sense: what is due waits for that cause, and is not tried in a loop."""
+    claims = room.journal.claim_many([EVENT[kind]], bridge, worker_name(), _lease(room), MOST)
+    room.journal.settle_many([(each, outcome_of(room, each, error)) for each in claims])
+    return Drained(later=len(claims))
 
 
 def _slots(bridge: str, kind: Kind) -> list[str]:
@@ -87,14 +100,21 @@ def work(at: Ends, claims: Sequence[Claim]) -> Drained:
     """Survey, write and settle one batch. A claim that was lost on the way is left to its new worker."""
     journal, subject = at.room.journal, f"{at.name}-{at.kind}"
     with heartbeat(journal, claims, _lease(at.room)), recording():
-        try:
-            results = carry_out(at, claims, survey(at, [item_of(at, each) for each in claims]))
-        except Exception as error:
-            results = [Result(each, outcome_of(at.room, each, error)) for each in claims]
+        results = _results(at, claims)
         reach("before-outcome", subject)
         settle(at, results)
         reach("after-outcome", subject)
     return _counted(results)
+
+
+def _results(at: Ends, claims: Sequence[Claim]) -> list[Result]:
+    """Trouble of a whole call is everybody's; a bug is that of one record, which is found by working each alone."""
+    try:
+        return carry_out(at, claims, survey(at, [item_of(at, each) for each in claims]))
+    except Exception as error:
+        if len(claims) > 1 and not isinstance(error, PonteError | DBAPIError):
+            return [result for each in claims for result in _results(at, [each])]
+        return [Result(each, outcome_of(at.room, each, error)) for each in claims]
 
 
 def settle(at: Ends, results: Sequence[Result]) -> None:
