@@ -145,7 +145,10 @@ def test_a_price_list_touches_no_product_and_all_of_them_come_once(tryton: Tryto
     assert first.fields["prices"] == ["Atacado: 11.00", "Atacado from 10: 8.80"]
     assert "." in first.version and first.version.split(".")[2], "the list's time stands in the version"
     again, behind = all_pages(erp, PRODUCT, behind)
-    assert first.id not in again, "the overlap shows the same change of the list again; it is known"
+    # a product made within the overlap comes again on its own account, but not because of the list
+    shown = again.get(first.id)
+    cause = first.version.split(".")[2]
+    assert shown is None or shown.version.split(".")[2] != cause, "the overlap shows the same change of the list again; it is known"
     hands.write("product.price_list.line", line["id"], formula="unit_price * 0.9")
     found, _ = all_pages(erp, PRODUCT, behind)
     assert found[first.id].fields["prices"] == ["Atacado: 11.00", "Atacado from 10: 9.90"]

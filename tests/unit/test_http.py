@@ -26,6 +26,7 @@ def answer(status: str, body: bytes = b'{"ok": true}', **headers: str) -> bytes:
     lines = [
         f"HTTP/1.1 {status}",
         f"Content-Length: {len(body)}",
+        "Connection: close",  # as this server does: else the client may send on a connection that is about to end
         *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items()),
     ]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
