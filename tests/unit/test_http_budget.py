@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -42,8 +43,10 @@ def redis(tmp_path: Path) -> Iterator[Redis]:
     running.stop()
 
 
-def _spend(url: str, calls: int, seconds: float, until: float, out: multiprocessing.Queue[list[float]]) -> None:
+def _spend(url: str, calls: int, seconds: float, together: Barrier, out: multiprocessing.Queue[list[float]]) -> None:
     budget, taken = Budget(url, "account", calls, seconds), []
+    together.wait(60)  # however long a process takes to start
+    until = time.time() + 6
     while time.time() < until:
         try:
             budget.take(0.5)
@@ -61,8 +64,8 @@ def _most_in(moments: list[float], seconds: float) -> int:
 def test_four_processes_together_never_exceed_the_budget(redis: Redis) -> None:
     context = multiprocessing.get_context("spawn")
     out: multiprocessing.Queue[list[float]] = context.Queue()
-    until = time.time() + 6
-    workers = [context.Process(target=_spend, args=(redis.url, 20, 2, until, out)) for _ in range(4)]
+    together = context.Barrier(4)
+    workers = [context.Process(target=_spend, args=(redis.url, 20, 2, together, out)) for _ in range(4)]
     for worker in workers:
         worker.start()
     taken = [moment for _ in workers for moment in out.get(timeout=60)]
