@@ -26,7 +26,7 @@ READ_SECONDS = 20.0
 MAIL_PORTS = {"insecure": 25, "ssl": 465, "starttls": 587}
 _OWN_SERVER = (NotifyJSON, NotifyXML, NotifyForm)
 
-logging.getLogger("apprise").disabled = True
+logging.getLogger("apprise").addFilter(lambda _record: False)  # `disabled` would be undone by whoever configures logging
 logging.getLogger("urllib3").setLevel(logging.ERROR)  # its debug lines hold paths, which hold addresses
 
 

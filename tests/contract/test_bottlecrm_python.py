@@ -19,6 +19,7 @@ def program(path: Path, script: str) -> Path:
 
 
 def test_a_shim_that_does_not_run_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PONTE_PYTHON312", raising=False)  # of whoever runs the tests
     program(tmp_path / "python3.12", "echo 'no such version installed' >&2; exit 127")
     works = program(tmp_path / "python3.13", "exit 0")
     monkeypatch.setenv("PATH", str(tmp_path))
