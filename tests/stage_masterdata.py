@@ -95,7 +95,7 @@ class Stage:
         self.sync()
 
     def look(self, side: Side, kind: Kind, *ids: str) -> None:
-        self.journal.publish(intake.look(self.room, "main", kind, side, ids, str(self.clock())))
+        intake.look(self.room, "main", kind, side, ids, str(self.clock()))
 
     # what became of it
 

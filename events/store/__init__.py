@@ -4,6 +4,7 @@
 on the way while the claim is ours, `settle` ends it with an `Outcome` and what follows from it.
 """
 
+from events.store.batches import supersede_older
 from events.store.journal import Journal, LeaseLost
 from events.store.records import (
     FOR_A_PERSON,
@@ -47,5 +48,6 @@ __all__ = [
     "State",
     "Tx",
     "review_cause",
+    "supersede_older",
     "utc_now",
 ]

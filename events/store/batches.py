@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
 
@@ -23,7 +23,7 @@ from events.catalogue import Lane
 from events.ring import Doorbell
 from events.store import mailbox as line
 from events.store.mailbox import chunks
-from events.store.records import Claim, NewEvent, Outcome, State
+from events.store.records import FOR_A_PERSON, Claim, NewEvent, Outcome, State
 from events.store.schema import events, mailbox
 from events.store.tx import Tx
 from events.store.writing import Writing
@@ -48,7 +48,7 @@ class Batches(Writing):
             page = _returned(tx.conn, new) if supersede else new
             fresh = tx.publish(page)
             if supersede and fresh:
-                _supersede(tx.conn, page, tx.now)
+                supersede_older(tx, {each.thing for each in page})
             tx.set_cursor(connection, feed, cursor)
             return len(fresh)
 
@@ -87,6 +87,8 @@ class Batches(Writing):
 
         Those are skipped and the others stand; `write` is given the ones that stand, and writes (and publishes) for them only.
         If it raises, nothing of the batch was written. PostgreSQL may run it again after a deadlock.
+
+        A state that ends for a person while a newer one of its thing waits already is superseded by it: nobody need look at it.
         """
 
         def once(tx: Tx) -> list[Claim]:
@@ -94,6 +96,7 @@ class Batches(Writing):
                 self.db.lock(tx.conn, "release")
             standing = _standing(tx.conn, [claim for claim, _ in settled])
             _settle(tx, [(claim, outcome) for claim, outcome in settled if claim.event.id in standing])
+            supersede_older(tx, {claim.event.thing for claim, outcome in settled if outcome.state in FOR_A_PERSON})
             if write:
                 write(tx, [claim for claim, _ in settled if claim.event.id in standing])
             return [claim for claim, _ in settled if claim.event.id not in standing]
@@ -166,8 +169,8 @@ def _newest(conn: Connection, things: Sequence[str]) -> dict[tuple[str, str], tu
     return found
 
 
-def _supersede(conn: Connection, page: Sequence[NewEvent], now: dt.datetime) -> int:
-    """End older open states of the page's things in the bulk lane, the page's own doubles too. The newest always stays.
+def supersede_older(tx: Tx, things: Collection[str]) -> int:
+    """End older open states of these things in the bulk lane that nobody works on. The newest always stays. Returns how many.
 
     What was moved to another lane is left: somebody waits for it there.
     """
@@ -177,11 +180,11 @@ def _supersede(conn: Connection, page: Sequence[NewEvent], now: dt.datetime) -> 
         _newer.c.settled_at.is_(None),
         _newer.c.seq > mailbox.c.seq,
     )
-    ended = line.ending(Outcome.superseded("newer_state"), now)
+    ended = line.ending(Outcome.superseded("newer_state"), tx.now)
     count = 0
-    for some in chunks(list({each.thing for each in page})):
+    for some in chunks(list(things)):
         older = (mailbox.c.thing.in_(some), mailbox.c.lane == Lane.BULK, mailbox.c.state.in_(SUPERSEDABLE))
-        count += conn.execute(update(mailbox).where(mailbox.c.settled_at.is_(None), *older, newer_waits).values(ended)).rowcount
+        count += tx.conn.execute(update(mailbox).where(mailbox.c.settled_at.is_(None), *older, newer_waits).values(ended)).rowcount
     return count
 
 

@@ -243,7 +243,7 @@ def test_what_is_erased_before_it_was_carried_does_not_stay_in_use(stage: Stage)
     stage.erp.delete(bolt)
     stage.look("erp", PRODUCT, bolt.id)
     stage.sync()
-    assert [each.active for each in stage.crm.all(PRODUCT)] == [False]
+    assert not any(each.active for each in stage.crm.all(PRODUCT))
 
 
 def test_a_customer_deactivated_in_the_erp_is_blocked_and_put_back(stage: Stage) -> None:
@@ -505,3 +505,15 @@ def test_owners_that_make_no_sense_make_everything_wait_and_nothing_is_tried_in_
     stage.journal.release("config:field_unknown")
     stage.sync()
     assert stage.twin(bolt)
+
+
+def test_what_waits_for_a_person_is_ended_by_news_of_the_thing_however_it_came(stage: Stage) -> None:
+    for _ in range(2):
+        stage.crm.add(CUSTOMER, name="ACME", tax_id="11")
+    acme = stage.erp.add(CUSTOMER, name="acme", tax_id="11")
+    stage.sync()
+    stage.erp.delete(acme)
+    stage.look("erp", CUSTOMER, acme.id)
+    stage.sync()
+    assert stage.codes(acme) == ["superseded newer_state", "applied gone_unbound"]
+    assert not stage.journal.reviews("main")

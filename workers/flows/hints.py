@@ -6,7 +6,7 @@ from events.masterdata import Kind
 from events.store import Claim, Outcome
 from workers.bootstrap import Room
 from workers.flows.masterdata import intake
-from workers.flows.masterdata.ends import carried
+from workers.flows.masterdata.ends import EVENT, carried
 from workers.flows.masterdata.ownership import Side
 from workers.flows.sightings import look_at_deal
 from workers.handling import Done
@@ -29,5 +29,5 @@ def _record_hinted(room: Room, claim: Claim) -> Done:
     if not carried(room, bridge, kind):
         return Done(Outcome.superseded("kind_not_carried"))
     side: Side = "crm" if event.connection == bridge.crm else "erp"
-    events = intake.look(room, event.bridge, kind, side, [event.subject_id], event.id)
-    return Done(Outcome.applied(code=events[0].type if events else "nothing_new"), events)
+    news = intake.look(room, event.bridge, kind, side, [event.subject_id], event.id)
+    return Done(Outcome.applied(code=EVENT[kind] if news else "nothing_new"))

@@ -26,6 +26,7 @@ from workers.handling import backoff, outcome_of
 SOON = 1.0
 AGAIN = frozenset({"try_later", "conflict"})
 """Codes of a `Written` that pass by themselves."""
+GONE_MEANWHILE = frozenset({"not_found", "record_unknown"})
 SETTLES_AFTER = 10.0
 REVIEW = {Sort.CONFLICT: "conflict", Sort.AMBIGUOUS: "ambiguous", Sort.DELETED: "deleted_in_crm"}
 SENTENCES = {
@@ -166,6 +167,9 @@ def _refused(at: Ends, job: _Job, answer: Written) -> Outcome:
     if code == "unknown":
         after = float(details.get("settles_after", SETTLES_AFTER))
         return Outcome.unknown(details.get("cause", code), now + timedelta(seconds=after), answer.sentence, owner=answer.owner)
+    if code in GONE_MEANWHILE and job.claim.attempt == 1:
+        # it was planned on what an event saw; the next attempt reads both sides anew, and finds it gone
+        return Outcome.later(code, now + timedelta(seconds=SOON), answer.sentence, owner=answer.owner)
     if code in AGAIN:
         after = float(
             details.get("after") or (SOON if code == "conflict" and job.claim.attempt == 1 else backoff(job.claim.attempt))
@@ -203,7 +207,7 @@ def _result(at: Ends, job: _Job) -> Result:
         )
         result.review = {"sort": REVIEW[step.sort], "candidates": step.candidates, "fields": _in_doubt(at, step)}
         return result
-    result.settles_reviews = step.sort is not Sort.NOTHING or step.binding is not None
+    result.settles_reviews = bool(step.erp_id)
     return result
 
 

@@ -22,7 +22,7 @@ from adapters.errors import PonteError, TryLater
 from adapters.http import recording
 from events.masterdata import Gone, Kind, Record
 from events.ring import drain_bell
-from events.store import FOR_A_PERSON, SETTLED, Claim, Journal, Outcome, State, Tx
+from events.store import FOR_A_PERSON, SETTLED, Claim, Journal, Outcome, State, Tx, supersede_older
 from workers.bootstrap import Room
 from workers.faults import reach
 from workers.flows.masterdata.apply import SOON, Result, carry_out
@@ -146,6 +146,7 @@ def _settle(at: Ends, results: Sequence[Result]) -> None:
         mine = [each for each in results if each.claim.event.id in standing]
         for each in mine:
             each.write(at, tx)
+        supersede_older(tx, {new.thing for each in mine for new in each.follow_ups})
         bound = {each.bound.erp_id: each for each in mine if each.bound is not None}
         refused = tx.bind_many(at.name, kind, [each.bound for each in bound.values() if each.bound is not None])
         if refused:

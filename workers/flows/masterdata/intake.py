@@ -49,11 +49,17 @@ def take_in(
     return news
 
 
-def look(room: Room, bridge: str, kind: Kind, side: Side, ids: Sequence[str], because: str) -> list[NewEvent]:
-    """What these things say now, as events that are not yet published. `because` names the reason, such as a hint's id: what is
-    seen for another reason is another fact, for a state may have come back (gone, there, gone again)."""
+def look(room: Room, bridge: str, kind: Kind, side: Side, ids: Sequence[str], because: str) -> int:
+    """Journal what these things say now, as a page of its own: a newer state ends the wait of an older one. How many were news.
+
+    `because` names the reason, such as a hint's id: the same again is no other fact, but what is seen for another reason is,
+    for a state may have come back (gone, there, gone again).
+    """
     at = ends(room, bridge, kind)
-    return sightings(at, side, list(at.book(side).records(kind, list(dict.fromkeys(ids))).values()), because)
+    seen = at.book(side).records(kind, list(dict.fromkeys(ids)))
+    events = sightings(at, side, list(seen.values()), because)
+    name = f"{feed(bridge, kind)}:looks"
+    return room.journal.publish_page(events, connection=at.connection(side), feed=name, cursor=because) if events else 0
 
 
 def sightings(at: Ends, side: Side, seen: Sequence[Record | Gone], because: str = "") -> list[NewEvent]:
