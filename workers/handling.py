@@ -15,7 +15,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
@@ -146,18 +146,13 @@ def backoff(attempt: int) -> float:
     return float(min(BACKOFF_MOST, BACKOFF_FIRST * 2 ** min(attempt - 1, 10)) * random.uniform(0.7, 1.3))
 
 
-@dataclass
-class _Beat:
-    stop: threading.Event = field(default_factory=threading.Event)
-
-
 @contextmanager
 def _heartbeat(journal: Journal, claim: Claim, lease: float) -> Iterator[None]:
     """Keep the lease while the work lasts. A beat that finds the token gone stops; the settle then writes nothing."""
-    beat = _Beat()
+    done = threading.Event()
 
     def run() -> None:
-        while not beat.stop.wait(lease / 3):
+        while not done.wait(lease / 3):
             try:
                 if not journal.extend(claim, lease):
                     return
@@ -169,5 +164,5 @@ def _heartbeat(journal: Journal, claim: Claim, lease: float) -> Iterator[None]:
     try:
         yield
     finally:
-        beat.stop.set()
+        done.set()
         thread.join(timeout=lease)

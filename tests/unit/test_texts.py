@@ -173,6 +173,16 @@ def test_the_tables_are_plain_toml() -> None:
 CONSEQUENCES = {"TryLater", "Conflict", "NeedsPerson", "Misconfigured", "UnknownOutcome", "NotFound"}
 
 
+def test_a_correction_that_stays_behind_is_not_called_an_order_that_never_left() -> None:
+    """The ERP holds the order of the revision before: saying that it was not sent would be untrue."""
+    for language, order, correction in (
+        ("pt-BR", "O pedido não foi enviado ao ERP", "A correção do pedido 7 não foi enviada ao ERP"),
+        ("en", "The order was not sent to the ERP", "The correction of order 7 was not sent to the ERP"),
+    ):
+        assert compose("order_returned", {}, language, ZONE).body.startswith(order)
+        assert compose("order_returned", {"order_number": "7"}, language, ZONE).body.startswith(correction)
+
+
 def test_every_error_code_stands_in_the_docs_with_its_owner() -> None:
     """Codes are for looking up: `docs/errors.md` has a line for each that the code can raise."""
     raised = set()

@@ -21,7 +21,7 @@ from events.store import OrderRow
 
 
 class OrderState(StrEnum):
-    """OrderState of an order, as stored in `orders.state` and shown to people."""
+    """How an order stands, as stored in `orders.state` and shown to people."""
 
     SUBMITTING = "submitting"
     UNKNOWN = "unknown"

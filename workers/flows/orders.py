@@ -227,7 +227,7 @@ def _send(
     reach("after-intent", at.deal_id)
     customer_id = customers.ensure(at.room, at.claim, at.bridge_name, at.bridge.erp, at.erp, order.customer, customer_id)
     if erp is None:
-        erp = at.found_by_key() or _adopted(at, row, revision)
+        erp = at.found_by_key() or _adopted(at, row)
     if erp is None:
         try:
             erp = at.erp.create_order(order, customer_id, at.key, revision)
@@ -312,7 +312,7 @@ def _adopted_as_it_stands(row: OrderRow, erp: ErpOrder, order: Order) -> Done:
     return Done(Outcome.applied(code="adopted", erp_id=erp.id), events, lambda tx: tx.save_order(adopted))
 
 
-def _adopted(at: Desk, row: OrderRow, revision: int) -> ErpOrder | None:
+def _adopted(at: Desk, row: OrderRow) -> ErpOrder | None:
     chosen = str(row.facts.get("adopt", "none"))
     return None if chosen == "none" else at.erp.adopt_order(chosen, at.key)
 
