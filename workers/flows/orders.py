@@ -192,12 +192,8 @@ def _send(
     """Check, then create or amend, then submit. Resumes wherever an earlier attempt was cut."""
     customer_id: str | None = None
     if order is not None:
-        customer_id, found = customers.find(at.room, at.bridge_name, at.erp, order.customer)
         order = _in_the_erps_words(order, at.bridge)
-        prices: dict[str, Decimal] = dict(at.erp.prices(order, customer_id))
-        reasons = preflight.distinct(
-            [*reasons, *found, *at.erp.missing(order, customer_id), *preflight.bridge_reasons(order, at.bridge.orders, prices)]
-        )
+        customer_id, reasons = _checked(at, order, reasons)
     resumed = row.win_mark == deal.mark
     row = replace(
         row,
@@ -208,15 +204,37 @@ def _send(
         facts={**row.facts, "owner_id": deal.owner_id, "round": row.facts.get("round", 0) + (0 if resumed else 1)},
     )
     if reasons or order is None:
-        if erp is not None and erp.stage is ErpStage.WAITING:
-            # what finance has before it is no longer what the salesperson sells
-            at.erp.cancel_order(erp)
-        returned = replace(row, state=OrderState.REJECTED, reasons=[each.model_dump(mode="json") for each in reasons])
-        return Done(
-            Outcome.rejected("preflight", reasons=[each.code for each in reasons]),
-            [at.event("OrderReturned", deal.mark, reasons, win_mark=deal.mark)],
-            lambda tx: tx.save_order(returned),
-        )
+        return _held_back(at, row, erp, reasons)
+    row, erp, customer_id = _placed(at, row, erp, order, customer_id)
+    if erp.stage in BEYOND_CORRECTION and "adopt" in row.facts and not row.agreed:
+        return _adopted_as_it_stands(row, erp, order)
+    row, erp = _brought_to_content(at, row, erp, order, customer_id)
+    return _submitted(at, row, erp)
+
+
+def _checked(at: Desk, order: Order, reasons: Sequence[Reason]) -> tuple[str | None, Sequence[Reason]]:
+    """The customer in the ERP, if it is there, and every reason why the order cannot leave: the document's, the ERP's, ours."""
+    customer_id, found = customers.find(at.room, at.bridge_name, at.erp, order.customer)
+    prices: dict[str, Decimal] = dict(at.erp.prices(order, customer_id))
+    ours = preflight.bridge_reasons(order, at.bridge.orders, prices)
+    return customer_id, preflight.distinct([*reasons, *found, *at.erp.missing(order, customer_id), *ours])
+
+
+def _held_back(at: Desk, row: OrderRow, erp: ErpOrder | None, reasons: Sequence[Reason]) -> Done:
+    """Preflight says no: it goes back, and nothing that it replaces stays before finance."""
+    if erp is not None and erp.stage is ErpStage.WAITING:
+        # what finance has before it is no longer what the salesperson sells
+        at.erp.cancel_order(erp)
+    returned = replace(row, state=OrderState.REJECTED, reasons=[each.model_dump(mode="json") for each in reasons])
+    return Done(
+        Outcome.rejected("preflight", reasons=[each.code for each in reasons]),
+        [at.event("OrderReturned", row.win_mark, reasons, win_mark=row.win_mark)],
+        lambda tx: tx.save_order(returned),
+    )
+
+
+def _placed(at: Desk, row: OrderRow, erp: ErpOrder | None, order: Order, customer_id: str | None) -> tuple[OrderRow, ErpOrder, str]:
+    """The order exists in the ERP and is bound: intent, customer, find, create, bind. Also gives the customer's id there."""
     if erp is None:
         _offer_adoption(at, row, order, customer_id)
     reach("before-intent", at.deal_id)
@@ -225,12 +243,12 @@ def _send(
         intent = tx.intent(at.bridge_name, at.bridge.erp, "order", at.key, event_id=at.claim.event.id)
         tx.touch_intent(intent.id)
     reach("after-intent", at.deal_id)
-    customer_id = customers.ensure(at.room, at.claim, at.bridge_name, at.bridge.erp, at.erp, order.customer, customer_id)
+    buyer = customers.ensure(at.room, at.claim, at.bridge_name, at.bridge.erp, at.erp, order.customer, customer_id)
     if erp is None:
         erp = at.found_by_key() or _adopted(at, row)
     if erp is None:
         try:
-            erp = at.erp.create_order(order, customer_id, at.key, revision)
+            erp = at.erp.create_order(order, buyer, at.key, row.revision)
         except UnknownOutcome:
             at.save(replace(row, state=OrderState.UNKNOWN))
             raise
@@ -243,20 +261,27 @@ def _send(
     reach("after-bind", at.deal_id)
     if not at.erp.capabilities.unique_order_key:
         at.found_by_key()  # counted again after binding: without a unique key in the ERP a double is possible, and reported
-    if erp.stage in BEYOND_CORRECTION and "adopt" in row.facts and not row.agreed:
-        return _adopted_as_it_stands(row, erp, order)
-    if not (erp.revision == revision and erp.stage in (ErpStage.DRAFT, ErpStage.QUOTED, ErpStage.WAITING)):
+    return row, erp, buyer
+
+
+def _brought_to_content(at: Desk, row: OrderRow, erp: ErpOrder, order: Order, customer_id: str) -> tuple[OrderRow, ErpOrder]:
+    """The ERP's order holds this revision's content, finance's edits kept; what was read back is what both agree on."""
+    if not (erp.revision == row.revision and erp.stage in (ErpStage.DRAFT, ErpStage.QUOTED, ErpStage.WAITING)):
         merged, kept = merge.finance_edits_kept(order, erp, row)
         if kept:
             # written down before the amend, which makes them unfindable: a worker that dies then still tells
             row = at.save(replace(row, facts={**row.facts, "kept": [each.sentence for each in kept]}))
         reach("before-amend", at.deal_id)
-        erp = at.erp.amend_order(erp, merged, customer_id, revision)
+        erp = at.erp.amend_order(erp, merged, customer_id, row.revision)
         reach("after-amend", at.deal_id)
-    read_back = snapshot(erp)
-    agreed = {"content": content(order), "erp": read_back, "revision": revision, "total": str(order.total)}
+    agreed = {"content": content(order), "erp": snapshot(erp), "revision": row.revision, "total": str(order.total)}
     row = at.save(replace(row, agreed=agreed))
     reach("after-read-back", at.deal_id)
+    return row, erp
+
+
+def _submitted(at: Desk, row: OrderRow, erp: ErpOrder) -> Done:
+    """To finance: approved at once, waiting, or refused by the ERP's own rule."""
     row, told = _kept_edits(at, row, erp)
     try:
         erp = at.erp.submit(erp.id)
@@ -264,19 +289,19 @@ def _send(
         refused = replace(row, state=OrderState.REJECTED, reasons=[each.model_dump(mode="json") for each in refusal.reasons])
         mark = f"refused round {row.facts['round']}"
         return Done(
-            Outcome.rejected(refusal.code, erp_id=erp.id, revision=revision),
-            [at.event("OrderRejected", mark, refusal.reasons, win_mark=deal.mark, erp_id=erp.id), *told],
+            Outcome.rejected(refusal.code, erp_id=erp.id, revision=row.revision),
+            [at.event("OrderRejected", mark, refusal.reasons, win_mark=row.win_mark, erp_id=erp.id), *told],
             lambda tx: tx.save_order(refused),
         )
     sent = replace(
         row,
         state=STATE_OF_STAGE[erp.stage],
         erp_number=erp.number,
-        agreed={**agreed, "erp": snapshot(erp)},
+        agreed={**row.agreed, "erp": snapshot(erp)},
         silent_since=at.room.journal.clock() if erp.stage is ErpStage.WAITING else None,
     )
     return Done(
-        Outcome.applied(erp_id=erp.id, revision=revision, stage=str(erp.stage)),
+        Outcome.applied(erp_id=erp.id, revision=row.revision, stage=str(erp.stage)),
         [*order_events(at.bridge_name, at.deal_id, erp, sent), *told],
         lambda tx: tx.save_order(sent),
     )
