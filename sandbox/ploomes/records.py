@@ -105,7 +105,7 @@ class Records:
 
     def save(self, actor: Actor, entity: str, action: str, old: Row | None, row: Row) -> Row:
         self.store.put(entity, row)
-        self.store.record(actor.via, actor.user_id, entity, row["Id"], action, actor.webhooks)
+        self.store.record(actor.via, actor.user_id, entity, row["Id"], action, actor.webhooks, changed(old or {}, row))
         self.fire(actor, entity, action, old, row)
         return row
 
@@ -232,6 +232,20 @@ class Records:
                 "New": everything(kind, new, tables) if new else None,
             }
         )
+
+
+_MARKS = frozenset(["LastUpdateDate", "UpdaterId", "OtherProperties"])
+"""What a write moves although nothing that a person reads has changed."""
+
+
+def changed(old: Row, new: Row) -> set[str]:
+    """Names of the fields that differ, custom ones by their keys."""
+    found = {name for name in new if name not in _MARKS and old.get(name) != new[name]}
+    before, after = (
+        {each["FieldKey"]: {key: value for key, value in each.items() if key != "Id"} for each in row.get("OtherProperties") or []}
+        for row in (old, new)
+    )
+    return found | {str(key) for key in {*before, *after} if before.get(key) != after.get(key)}
 
 
 def moved(before: str) -> str:

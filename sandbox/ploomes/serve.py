@@ -77,7 +77,8 @@ def make_app(home: Path, *, minute_seconds: float = 60.0, webhook_url: str = "",
     faults, limit = Faults(), Limit(calls, minute_seconds)
     sender = Sender(rules.store, pace=min(1.0, minute_seconds / 60))
     rules.on_fire = sender.wake
-    twin = admin.Twin(rules, faults, limit, sender, secret(home, "ploomes-admin"), fill)
+    admin_key = secret(home, "ploomes-admin")
+    twin = admin.Twin(rules, faults, limit, sender, admin_key, fill)
 
     @asynccontextmanager
     async def life(app: Starlette) -> AsyncIterator[None]:
@@ -87,7 +88,11 @@ def make_app(home: Path, *, minute_seconds: float = 60.0, webhook_url: str = "",
         rules.store.close()
 
     return Starlette(
-        routes=[*admin.routes(twin), *pages(rules, secret(home, "ploomes-page")), Mount("/", Api(rules, keys, faults, limit))],
+        routes=[
+            *admin.routes(twin),
+            *pages(rules, secret(home, "ploomes-page")),
+            Mount("/", Api(rules, keys, faults, limit, admin_key)),
+        ],
         lifespan=life,
     )
 

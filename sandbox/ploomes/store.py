@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +20,7 @@ _TABLES = """
 create table if not exists records (entity text, id integer, body text not null, primary key (entity, id));
 create table if not exists sequences (name text primary key, last integer not null);
 create table if not exists audit (id integer primary key, at text, via text, user_id integer, entity text, record_id integer,
-    action text, webhooks integer);
+    action text, webhooks integer, fields text not null default '');
 create table if not exists outbox (id integer primary key, webhook_id integer, url text, key text, body text,
     attempts integer default 0, due real, state text default 'pending', status integer, at text);
 create index if not exists outbox_due on outbox (state, due);
@@ -43,9 +43,13 @@ class Store:
         self._db.execute("pragma journal_mode=wal")
         self._db.execute("pragma synchronous=normal")
         self._db.executescript(_TABLES)
+        if "fields" not in {row["name"] for row in self._db.execute("pragma table_info(audit)")}:  # made by an earlier version
+            self._db.execute("alter table audit add column fields text not null default ''")
         self.tables: dict[str, dict[int, Row]] = {name: {} for name in (*ENTITIES, "DeletedDeals")}
+        self._of_deals: dict[tuple[str, int], set[int]] = {}
         for entity, number, body in self._db.execute("select entity, id, body from records"):
             self.tables[entity][number] = loads(body)
+            self._index(entity, self.tables[entity][number])
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -74,7 +78,19 @@ class Store:
         self._remember(entity, row["Id"])
         self._db.execute("insert or replace into records values (?, ?, ?)", (entity, row["Id"], dumps(row)))
         self.tables[entity][row["Id"]] = row
+        self._index(entity, row)
         return row
+
+    def _index(self, entity: str, row: Row) -> None:
+        """What was ever of a deal stays listed under it: who asks filters again."""
+        if row.get("DealId"):
+            self._of_deals.setdefault((entity, row["DealId"]), set()).add(row["Id"])
+
+    def of_deal(self, entity: str, deal: int) -> list[Row]:
+        """At least the rows whose DealId is this one."""
+        with self.lock:
+            rows = self.tables[entity]
+            return [rows[each] for each in sorted(self._of_deals.get((entity, deal), ())) if each in rows]
 
     def remove(self, entity: str, number: int) -> None:
         self._remember(entity, number)
@@ -93,10 +109,13 @@ class Store:
         ).fetchone()
         return int(row[0])
 
-    def record(self, via: str, user_id: int, entity: str, number: int, action: str, webhooks: bool) -> None:
+    def record(
+        self, via: str, user_id: int, entity: str, number: int, action: str, webhooks: bool, fields: Iterable[str] = ()
+    ) -> None:
+        """`fields`: those whose value the write changed, custom ones by their keys."""
         self._db.execute(
-            "insert into audit (at, via, user_id, entity, record_id, action, webhooks) values (?, ?, ?, ?, ?, ?, ?)",
-            (now(), via, user_id, entity, number, action, webhooks),
+            "insert into audit (at, via, user_id, entity, record_id, action, webhooks, fields) values (?, ?, ?, ?, ?, ?, ?, ?)",
+            (now(), via, user_id, entity, number, action, webhooks, " ".join(sorted(fields))),
         )
 
     def execute(self, sql: str, values: tuple[object, ...] = ()) -> list[Row]:
@@ -114,6 +133,7 @@ class Store:
             self._db.executescript("delete from records; delete from sequences; delete from audit; delete from outbox;")
             for rows in self.tables.values():
                 rows.clear()
+            self._of_deals.clear()
 
     def close(self) -> None:
         with self.lock:
