@@ -264,3 +264,19 @@ calls = Table(
     Index("calls_thing", "thing", "id"),
     sqlite_autoincrement=True,
 )
+
+acts = Table(
+    "acts",
+    metadata,
+    Column("id", Number, primary_key=True, autoincrement=True),
+    Column("at", Time, nullable=False),
+    Column("by", String, nullable=False),
+    Column("act", String, nullable=False),
+    _word("event_id"),
+    _word("thing"),
+    Column("because", Text, nullable=False, server_default=""),
+    _json("before"),
+    Index("acts_event", "event_id"),
+    sqlite_autoincrement=True,
+)
+"""What a person did with the journal by hand. `before`: what an edit replaced."""
