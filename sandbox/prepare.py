@@ -173,7 +173,7 @@ def prepare(
 
 def _ploomes(values: Mapping[str, float]) -> tuple[str, str, str]:
     what = "a twin of the Ploomes CRM (a simulation, made from what is known of its API)"
-    return what, PLOOMES.format(fields=_fields(), **values), "10004"
+    return what, PLOOMES.format(fields=ploomes_fields(), **values), "10004"
 
 
 def _bottlecrm(home: Path, values: Mapping[str, float]) -> tuple[str, str, str]:
@@ -181,7 +181,8 @@ def _bottlecrm(home: Path, values: Mapping[str, float]) -> tuple[str, str, str]:
     return "a real BottleCRM", BOTTLECRM.format(returned_stage=names["returned_stage"], **values), names["profiles"]["manager"]
 
 
-def _fields() -> str:
+def ploomes_fields() -> str:
+    """The lines under `[connections.NAME.settings.fields]` for the twin's custom fields."""
     lines = [f'{word} = "{seed.key("deal", word)}"' for word in DEAL_WORDS]
     lines += [f'{word} = ["{seed.key("order", word)}", "{seed.key("quote", word)}"]' for word in DOCUMENT_WORDS]
     lines += [f'state_registration = "{seed.key("contact", "state_registration")}"']
