@@ -164,11 +164,13 @@ def reconcile(
 
 
 @app.command()
-def backfill(kinds: Kinds = None, config: ConfigPath = None, bridge: OneBridge = "", as_json: AsJson = False) -> None:
+def backfill(
+    kinds: Kinds = None, config: ConfigPath = None, bridge: OneBridge = "", beyond: Beyond = None, as_json: AsJson = False
+) -> None:
     """The first load of customers and products, beside the orders. Ctrl-C is safe: called again, it goes on there."""
     from workers.commands import backfill as command
 
-    raise typer.Exit(command.run(config, kinds or [], bridge=bridge, machine=as_json))
+    raise typer.Exit(command.run(config, kinds or [], bridge=bridge, beyond=beyond or [], machine=as_json))
 
 
 @app.command()

@@ -18,7 +18,7 @@ from events.model import ErpOrder
 from events.store import NewEvent, OrderRow, State
 from workers.bootstrap import Room
 from workers.config import Bridge
-from workers.flows.masterdata import intake, reconcile
+from workers.flows.masterdata import ceilings, intake, reconcile
 from workers.flows.masterdata.ends import carried
 from workers.flows.masterdata.ownership import Side
 from workers.flows.order_plan import OrderState
@@ -133,6 +133,7 @@ def poll_records(room: Room, connection: str) -> int:
         side: Side = "crm" if connection == bridge.crm else "erp"
         for kind in Kind:
             news += _poll_feed(room, name, bridge, kind, side)
+            ceilings.raised(room, name, kind)
     reconcile.by_the_clock(room, connection)
     return news
 

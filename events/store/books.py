@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, func, select
 
 from events.store import aliases
 from events.store.database import Database
@@ -43,6 +43,11 @@ class Books:
         with self.db.reading() as conn:
             found = [row for some in chunks(ids) for row in conn.execute(here.where(column.in_(some))).mappings()]
         return {row[column.name]: Binding(**row) for row in found}
+
+    def bound_count(self, bridge: str, kind: str) -> int:
+        with self.db.reading() as conn:
+            query = select(func.count()).select_from(bindings).where(bindings.c.bridge == bridge, bindings.c.kind == kind)
+            return conn.execute(query).scalar_one()
 
     def bindings_page(self, bridge: str, kind: str, after: str = "", limit: int = 500) -> list[Binding]:
         """In the order of their ERP ids, those behind `after`."""

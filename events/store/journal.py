@@ -17,6 +17,7 @@ from events.store.books import Books
 from events.store.database import Database
 from events.store.desk import Desk
 from events.store.history import NOT_WELL, History
+from events.store.marks import Marks
 from events.store.migrate import migrate, ready
 from events.store.records import Claim, NewEvent, Outcome, State, utc_now
 from events.store.reviews import Reviews
@@ -32,7 +33,7 @@ class LeaseLost(Exception):
         self.event_id = event_id
 
 
-class Journal(History, Books, Desk, Batches, Reviews):
+class Journal(History, Books, Desk, Batches, Reviews, Marks):
     """Safe for many threads and processes. `url`: `sqlite:///FILE` or `postgresql://...`; `ring` is called after commits only.
 
     No method holds a transaction while the outside is called, and none calls the outside.

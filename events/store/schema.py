@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Dialect,
@@ -220,6 +221,18 @@ orders = Table(
     Column("updated_at", Time, nullable=False),
     UniqueConstraint("bridge", "key", name="orders_key"),
     Index("orders_erp", "bridge", "erp_id"),
+)
+
+marks = Table(
+    "marks",
+    metadata,
+    Column("bridge", String, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("topic", String, primary_key=True),
+    Column("thing_id", String, primary_key=True),
+    Column("at", Time, nullable=False),
+    Column("meant", Boolean, nullable=False),
+    Index("marks_at", "bridge", "kind", "topic", "at"),
 )
 
 cursors = Table(

@@ -36,6 +36,8 @@ adapter = "bench"
 crm = "crm"
 erp = "erp"
 start = 2026-01-01T00:00:00Z
+customers.ceilings = {{ creates = 10000000, archives = 10000000, price_changes_percent = 100 }}
+products.ceilings = {{ creates = 10000000, archives = 10000000, price_changes_percent = 100 }}
 """
 READY_WITHIN = 60.0
 

@@ -24,7 +24,7 @@ from rich.text import Text
 from adapters.errors import PonteError
 from events.masterdata import Kind
 from workers.bootstrap import Room
-from workers.flows.masterdata.ceilings import COUNTED
+from workers.flows.masterdata.ceilings import KEYS
 from workers.flows.masterdata.ends import carried
 from workers.flows.masterdata.preview import Planned, Preview
 from workers.flows.masterdata.survey import Sort
@@ -208,6 +208,6 @@ def as_json(plan: Preview, path: Path, past: dict[str, str]) -> dict[str, Any]:
 def meant(beyond: Sequence[str]) -> set[str]:
     """The ceilings that a person says to go beyond."""
     for key in beyond:
-        if key not in COUNTED:
-            raise Refused(f"--beyond {key}: the ceilings are {', '.join(COUNTED)}")
+        if key not in KEYS:
+            raise Refused(f"--beyond {key}: the ceilings are {', '.join(KEYS)}")
     return set(beyond)

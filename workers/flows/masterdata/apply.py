@@ -15,7 +15,7 @@ from typing import Any
 from events.masterdata import Gone, Kind, Record, Write, Written
 from events.store import Bound, Claim, NewEvent, Outcome, Tx
 from workers.faults import reach
-from workers.flows.masterdata import archives, intake
+from workers.flows.masterdata import archives, ceilings, intake
 from workers.flows.masterdata.ends import Ends
 from workers.flows.masterdata.guard import OwnerViolation, check
 from workers.flows.masterdata.ownership import Facts, Side
@@ -77,6 +77,7 @@ def carry_out(at: Ends, claims: Sequence[Claim], steps: Sequence[Step]) -> list[
     for job in jobs:
         if job.ended is None:
             _prepare(at, job)
+    ceilings.hold_back(at, jobs)
     for side in ("erp", "crm"):
         _send(at, side, jobs)
         reach("after-remote-commit", f"{at.name}-{at.kind}")

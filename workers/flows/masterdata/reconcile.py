@@ -156,7 +156,7 @@ def repair(room: Room, drift: Drift) -> dict[str, str]:
         log.warning("drift_past_ceilings", **told, ceilings=sorted(over), owner="operator", cure="look at `ponte reconcile`")
     elif plan.things:
         log.info("drift_repaired", **told)
-        runs.journal_plan(ends(room, plan.bridge, plan.kind), plan)
+        runs.journal_plan(ends(room, plan.bridge, plan.kind), plan, meant=False)
     return over
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextvars
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from events.catalogue import record_thing
 from events.masterdata import Gone, Kind, Page
 from events.store import FOR_A_PERSON, SETTLED, NewEvent, State
 from workers.bootstrap import Room
-from workers.flows.masterdata import intake
+from workers.flows.masterdata import ceilings, intake
 from workers.flows.masterdata.drain import AT_ONCE, drain
 from workers.flows.masterdata.ends import EVENT, Ends, ends
 from workers.flows.masterdata.preview import Planned, Preview
@@ -44,10 +44,15 @@ class Counts:
     """On their way, or to be tried again by themselves."""
     for_a_person: int
 
+    held: Mapping[str, int] = field(default_factory=dict)
+    """Ceiling -> how many are past it, and wait for a person as well. They are no part of the others."""
+
     @classmethod
     def now(cls, at: Ends) -> Counts:
         states = at.room.journal.backlog(at.name, [EVENT[at.kind]])
-        return cls(sum(states.get(each, 0) for each in _OPEN), sum(states.get(each, 0) for each in FOR_A_PERSON))
+        held = ceilings.held(at.room, at.name, at.kind) if states.get(State.WAITING) else {}
+        open_ = sum(states.get(each, 0) for each in _OPEN) - sum(held.values())
+        return cls(max(0, open_), sum(states.get(each, 0) for each in FOR_A_PERSON), held)
 
 
 @dataclass
@@ -62,8 +67,11 @@ class Ended:
     """Not done yet; in the journal, and worked by the fleet."""
 
 
-def journal_plan(at: Ends, plan: Preview) -> list[Planned]:
-    """Put everything that the plan touches into the waiting lines. Again: goes on behind the last journaled page."""
+def journal_plan(at: Ends, plan: Preview, *, meant: bool = True) -> list[Planned]:
+    """Put everything that the plan touches into the waiting lines. Again: goes on behind the last journaled page.
+
+    `meant`: a person read it and said yes, so that no ceiling of the continuous flow holds up any of it.
+    """
     todo = [each for each in plan.things if each.erp_id]
     feed = f"apply:{plan.id}"
     begin = int(at.room.journal.cursor(at.bridge.erp, feed) or 0)
@@ -73,6 +81,8 @@ def journal_plan(at: Ends, plan: Preview) -> list[Planned]:
         with bulk():
             seen = at.erp.records(at.kind, [each.erp_id for each in page])
         bindings = at.room.journal.bindings_of(at.name, at.kind, erp_ids=list(seen))
+        if meant:
+            ceilings.mean(at, page)
         events: list[NewEvent] = []
         for each in seen.values():
             if isinstance(each, Gone):
@@ -95,7 +105,7 @@ def ended(at: Ends, todo: Sequence[Planned]) -> Ended:
         if not story:
             continue
         row = story[-1][1]
-        if row.state in FOR_A_PERSON:
+        if row.state in FOR_A_PERSON or (row.state == State.WAITING and row.code == ceilings.PAST):
             result.for_a_person[each.erp_id] = row.code
         elif row.state not in SETTLED:
             result.open.append(each.erp_id)
@@ -121,16 +131,23 @@ def work(at: Ends, tell: Callable[[Counts], object]) -> Counts:
     return _Run(at, tell).until(lambda: True)
 
 
-def first_load(room: Room, bridge: str, kind: Kind, tell: Callable[[int, int | None, Counts], object]) -> Counts:
+def first_load(
+    room: Room,
+    bridge: str,
+    kind: Kind,
+    tell: Callable[[int, int | None, Counts], object],
+    beyond: Collection[str] = (),
+) -> Counts:
     """Everything of the ERP's feed from where it was left: read ahead by one thread, worked by others.
 
-    `tell`: how many were journaled in this run, of how many.
+    `tell`: how many were journaled in this run, of how many. `beyond`: ceilings that do not count while this runs.
     """
     at = ends(room, bridge, kind)
     reader = _Reader(at)
     run = _Run(at, lambda now: tell(reader.journaled, reader.total, now))
     reader.open = lambda: run.last.open
-    with ThreadPoolExecutor(1, thread_name_prefix="feed") as pool:
+    with ceilings.beyond(at, beyond) as opened, ThreadPoolExecutor(1, thread_name_prefix="feed") as pool:
+        run.now_and_then = opened.again
         reading = pool.submit(contextvars.copy_context().run, reader.read)
         try:
             counts = run.until(reading.done)
@@ -175,6 +192,7 @@ class _Run:
         self.last = Counts.now(at)
         self.over = threading.Event()
         self.failed: list[BaseException] = []
+        self.now_and_then: Callable[[], object] = lambda: None
 
     def until(self, fed: Callable[[], bool]) -> Counts:
         """`fed` says that nothing more will come."""
@@ -188,6 +206,7 @@ class _Run:
         moved = time.monotonic()
         try:
             while not self.failed:
+                self.now_and_then()
                 done, now = fed(), Counts.now(self.at)
                 if now != self.last:
                     self.last, moved = now, time.monotonic()
