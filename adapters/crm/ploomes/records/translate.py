@@ -12,9 +12,10 @@ import structlog
 from adapters.crm.ploomes import properties
 from adapters.crm.ploomes.client import Row
 from adapters.crm.ploomes.records.lookups import Lookups
-from adapters.crm.ploomes.records.values import COLUMNS, digits, empty, read, written
+from adapters.crm.ploomes.records.values import COLUMNS, digits, read, written
 from adapters.crm.ploomes.settings import PloomesSettings, instant
 from adapters.crm.ploomes.translate import PERSON, address_of
+from adapters.crm.words import empty
 from events.masterdata import Kind, Record, plain
 
 log = structlog.get_logger(__name__)

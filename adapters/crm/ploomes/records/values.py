@@ -12,15 +12,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from adapters.crm.ploomes.settings import instant
+from adapters.crm.words import DATES, FIGURES, FLAGS, INSTANTS, LISTS, TRUE, empty
 from adapters.errors import NeedsPerson
 from events.masterdata import Kind, plain
 from events.model import Owner
-
-FIGURES = frozenset(["credit_limit", "credit_left", "overdue", "purchase_volume", "discount", "price"])
-LISTS = frozenset(["orders", "prices", "stock", "taxes"])
-FLAGS = frozenset(["blocked", "active"])
-DATES = frozenset(["last_purchase"])
-INSTANTS = frozenset(["figures_as_of", "stock_as_of"])
 
 COLUMNS = {
     Kind.CUSTOMER: {
@@ -36,8 +31,6 @@ COLUMNS = {
 }
 """Texts that are a column of their own."""
 
-_TRUE = frozenset(["true", "1", "sim", "yes"])
-
 
 @dataclass(frozen=True)
 class CustomField:
@@ -48,15 +41,6 @@ class CustomField:
     """`String`, `BigString`, `Integer`, `Decimal`, `DateTime`, `Bool`."""
     options: dict[str, int] = field(default_factory=dict)
     """Names of a list's options and their ids; empty for a field that is no list."""
-
-
-def empty(word: str) -> Any:
-    """What a field that is there and holds nothing is on our side."""
-    if word in LISTS:
-        return []
-    if word in FLAGS:
-        return word == "active"
-    return None if word in FIGURES else ""
 
 
 def read(word: str, held: Any, zone: ZoneInfo) -> Any:
@@ -71,7 +55,7 @@ def read(word: str, held: Any, zone: ZoneInfo) -> Any:
     if word in LISTS:
         return [line for line in str(held).splitlines() if line.strip()]
     if word in FLAGS:
-        return held if isinstance(held, bool) else str(held).strip().casefold() in _TRUE
+        return held if isinstance(held, bool) else str(held).strip().casefold() in TRUE
     if word in DATES | INSTANTS:
         try:
             moment = instant(str(held), zone)
