@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 
 import redis
 import structlog
@@ -33,6 +34,14 @@ _ALONE_SECONDS = 3.0
 """How long Redis is left alone after it failed: a call must not wait for a dead socket each time."""
 _SAFE_PART = 8
 """Without Redis a process may make this part of the budget: right for fleets of up to so many processes."""
+
+
+@lru_cache
+def pool(redis_url: str) -> redis.ConnectionPool:
+    """This process's connections to Redis, shared by all its budgets: a vendor that counts by method has dozens of them."""
+    return redis.ConnectionPool.from_url(
+        redis_url, socket_timeout=SOCKET_TIMEOUT, socket_connect_timeout=SOCKET_TIMEOUT, retry=Retry(NoBackoff(), 1)
+    )
 
 
 class _Window:
@@ -80,10 +89,8 @@ class Budget:
         self._item = RateLimitItemPerSecond(self.calls, self.per_seconds, namespace="ponte-budget")
         self._shared: MovingWindowRateLimiter | None = None
         if redis_url is not None:
-            pool = redis.ConnectionPool.from_url(
-                redis_url, socket_timeout=SOCKET_TIMEOUT, socket_connect_timeout=SOCKET_TIMEOUT, retry=Retry(NoBackoff(), 1)
-            )
-            self._shared = MovingWindowRateLimiter(RedisStorage(redis_url, connection_pool=pool, key_prefix="ponte"))
+            storage = RedisStorage(redis_url, connection_pool=pool(redis_url), key_prefix="ponte")
+            self._shared = MovingWindowRateLimiter(storage)
 
     def take(self, within: float) -> None:
         """Wait until one call is allowed, at most `within` seconds. Raises `TryLater("budget")` with the time to come again."""
@@ -133,6 +140,10 @@ def bulk() -> Iterator[None]:
         yield
     finally:
         _in_bulk.reset(token)
+
+
+def in_bulk() -> bool:
+    return _in_bulk.get()
 
 
 class LaneBudget:

