@@ -102,7 +102,8 @@ class HttpClient:
 
     `deadline` is the total of a call in seconds, over all attempts, waiting for the budget included. `guard` is asked before
     every attempt and raises (`Misconfigured`) while the connection must not be called. `refused` are statuses by which this
-    system surely did nothing; 503 counts as such anyway when it bears `Retry-After`.
+    system surely did nothing; 503 counts as such anyway when it bears `Retry-After`. `answers` knows a 5xx that is an answer all
+    the same: of a system that says its no with status 500.
     """
 
     def __init__(
@@ -115,11 +116,13 @@ class HttpClient:
         budget: Takes | None = None,
         guard: Callable[[], None] | None = None,
         refused: Collection[int] = (429,),
+        answers: Callable[[httpx.Response], bool] | None = None,
     ) -> None:
         for library in ("httpx", "httpcore"):  # they log whole URLs at INFO and headers at DEBUG
             logging.getLogger(library).setLevel(logging.WARNING)
         self.connection, self.deadline = connection, deadline
         self._budget, self._guard, self._refused = budget, guard, frozenset(refused)
+        self._answers = answers
         if httpx.URL(base_url).scheme not in ("http", "https") or not httpx.URL(base_url).host:
             raise Misconfigured("url_invalid", f"connection {connection}: no http(s) address", fix="correct the connection's url")
         if not all(value.isascii() and value.isprintable() for value in (headers or {}).values()):
@@ -199,7 +202,8 @@ class HttpClient:
         if status in self._refused or (status == httpx.codes.SERVICE_UNAVAILABLE and wait is not None):
             code = "rate_limited" if status == httpx.codes.TOO_MANY_REQUESTS else "unavailable"
             raise _Again(TryLater(code, f"connection {self.connection} answered {status}", after=wait), wait)
-        if status >= 500 or status == httpx.codes.REQUEST_TIMEOUT:
+        unanswered = status >= 500 or status == httpx.codes.REQUEST_TIMEOUT
+        if unanswered and not (self._answers is not None and self._answers(response)):
             raise self._unanswered(f"http_{status}", promise)
         return response
 
