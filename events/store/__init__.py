@@ -5,6 +5,8 @@ on the way while the claim is ours, `settle` ends it with an `Outcome` and what 
 """
 
 from events.store.batches import supersede_older
+from events.store.hands import Act
+from events.store.history import Group
 from events.store.journal import Journal, LeaseLost
 from events.store.records import (
     FOR_A_PERSON,
@@ -26,16 +28,19 @@ from events.store.records import (
     utc_now,
 )
 from events.store.tx import BindingTaken, Tx
+from events.store.which import Which
 
 __all__ = [
     "FOR_A_PERSON",
     "SETTLED",
+    "Act",
     "Binding",
     "BindingTaken",
     "Bound",
     "CallRecord",
     "Claim",
     "Event",
+    "Group",
     "Halt",
     "Intent",
     "Journal",
@@ -47,6 +52,7 @@ __all__ = [
     "Review",
     "State",
     "Tx",
+    "Which",
     "review_cause",
     "supersede_older",
     "utc_now",

@@ -16,6 +16,7 @@ from events.store.batches import Batches, due_in_bulk
 from events.store.books import Books
 from events.store.database import Database
 from events.store.desk import Desk
+from events.store.hands import AGAIN, Hands
 from events.store.history import NOT_WELL, History
 from events.store.marks import Marks
 from events.store.migrate import migrate, ready
@@ -33,7 +34,7 @@ class LeaseLost(Exception):
         self.event_id = event_id
 
 
-class Journal(History, Books, Desk, Batches, Reviews, Marks):
+class Journal(History, Books, Desk, Batches, Reviews, Hands, Marks):
     """Safe for many threads and processes. `url`: `sqlite:///FILE` or `postgresql://...`; `ring` is called after commits only.
 
     No method holds a transaction while the outside is called, and none calls the outside.
@@ -176,5 +177,4 @@ class Journal(History, Books, Desk, Batches, Reviews, Marks):
         Attempts start again from zero; those made are kept in `retries`. What is settled or in flight is left alone.
         """
         stuck = mailbox.c.state.in_([*NOT_WELL, State.DUE])
-        again = {"retries": mailbox.c.retries + mailbox.c.attempts, "attempts": 0}
-        return self._write(lambda tx: tx.make_due(and_(mailbox.c.event_id.in_(list(event_ids)), stuck), **again))
+        return self._write(lambda tx: tx.make_due(and_(mailbox.c.event_id.in_(list(event_ids)), stuck), **AGAIN))
