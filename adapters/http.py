@@ -18,12 +18,14 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
 from json import JSONDecodeError, loads
+from types import MappingProxyType
 from typing import Any, NoReturn, Protocol
 
 import httpx
 import structlog
 import tenacity
 
+from adapters.breaker import Breaker, Held, Passage
 from adapters.deadline import DeadlineTransport, until
 from adapters.errors import Misconfigured, PonteError, TryLater, UnknownOutcome
 
@@ -101,9 +103,10 @@ class HttpClient:
     """One per connection and process; safe for threads, keep-alive shared.
 
     `deadline` is the total of a call in seconds, over all attempts, waiting for the budget included. `guard` is asked before
-    every attempt and raises (`Misconfigured`) while the connection must not be called. `refused` are statuses by which this
-    system surely did nothing; 503 counts as such anyway when it bears `Retry-After`. `answers` knows a 5xx that is an answer all
-    the same: of a system that says its no with status 500.
+    every attempt and raises (`Misconfigured`) while the connection must not be called; a `Breaker` is also told how it went.
+    `refused` are statuses by which this system surely did nothing; 503 counts as such anyway when it bears `Retry-After`.
+    `answers` knows a 5xx that is an answer all the same: of a system that says its no with status 500.
+    `blocks`: statuses by which it shuts the whole connection out, with the seconds that this lasts unless the answer says.
     """
 
     def __init__(
@@ -116,12 +119,14 @@ class HttpClient:
         budget: Takes | None = None,
         guard: Callable[[], None] | None = None,
         refused: Collection[int] = (429,),
+        blocks: Mapping[int, float] = MappingProxyType({}),
         answers: Callable[[httpx.Response], bool] | None = None,
     ) -> None:
         for library in ("httpx", "httpcore"):  # they log whole URLs at INFO and headers at DEBUG
             logging.getLogger(library).setLevel(logging.WARNING)
         self.connection, self.deadline = connection, deadline
-        self._budget, self._guard, self._refused = budget, guard, frozenset(refused)
+        self._budget, self._guard, self._refused, self._blocks = budget, guard, frozenset(refused), dict(blocks)
+        self._breaker = guard if isinstance(guard, Breaker) else None
         self._answers = answers
         if httpx.URL(base_url).scheme not in ("http", "https") or not httpx.URL(base_url).host:
             raise Misconfigured("url_invalid", f"connection {connection}: no http(s) address", fix="correct the connection's url")
@@ -164,18 +169,57 @@ class HttpClient:
             retry=tenacity.retry_if_exception_type(_Again),
             wait=_wait,
             stop=tenacity.stop_after_attempt(_MOST_ATTEMPTS) | tenacity.stop_before_delay(max(0.0, ends - now)),
-            retry_error_callback=_give_up,
+            retry_error_callback=self._give_up,
         )
         response: httpx.Response = retrying(self._attempt, request, promise, ends, note)
         return response
 
+    def hold(self, code: str, seconds: float) -> Held:
+        """The system said, by its answer's body, that nobody shall call for so long. Raise what is returned."""
+        if self._breaker is not None:
+            self._breaker.hold(code, seconds)
+        return Held(code, f"connection {self.connection} asks for no calls", after=seconds)
+
     def _attempt(self, request: httpx.Request, promise: _Promise, ends: float, note: str) -> httpx.Response:
-        if self._guard is not None:
-            self._guard()
-        if time.monotonic() >= ends:
-            raise TryLater("deadline", f"connection {self.connection}: no time left for another call")
-        if self._budget is not None:
-            self._budget.take(ends - time.monotonic())
+        try:
+            if self._guard is not None:
+                self._guard()
+            if time.monotonic() >= ends:
+                raise TryLater("deadline", f"connection {self.connection}: no time left for another call")
+            if self._budget is not None:
+                self._budget.take(ends - time.monotonic())
+            # others may have been turned away while this one waited for the budget
+            passage = self._breaker.begin(ends - time.monotonic()) if self._breaker is not None else Passage()
+        except Held as held:
+            raise _Again(held, held.after) from None
+        try:
+            response = self._answer(request, promise, ends, note)
+        except _Again as again:
+            if isinstance(again.error, Held) and self._breaker is not None:
+                self._breaker.hold(again.error.code, again.wait or 0.0)
+            elif passage.probing:
+                self._failed(again.error, passage)
+                raise again.error from None
+            raise
+        except UnknownOutcome as error:
+            self._failed(error, passage)
+            raise
+        if self._breaker is not None:
+            self._breaker.answered(passage)
+        return response
+
+    def _give_up(self, state: tenacity.RetryCallState) -> NoReturn:
+        again = state.outcome.exception() if state.outcome else None
+        assert isinstance(again, _Again)
+        self._failed(again.error, Passage())
+        raise again.error from None
+
+    def _failed(self, error: PonteError, passage: Passage) -> None:
+        """A call, all its attempts together, is one failure: a record that a system stumbles over must not look like its death."""
+        if self._breaker is not None and not isinstance(error, Held) and error.code != "rate_limited":
+            self._breaker.failed(error.code, passage)
+
+    def _answer(self, request: httpx.Request, promise: _Promise, ends: float, note: str) -> httpx.Response:
         at, began = dt.datetime.now(dt.UTC), time.monotonic()
         status: int | None = None
         failure: str = ""
@@ -199,9 +243,12 @@ class HttpClient:
 
     def _judged(self, response: httpx.Response, promise: _Promise) -> httpx.Response:
         status, wait = response.status_code, retry_after(response)
-        if status in self._refused or (status == httpx.codes.SERVICE_UNAVAILABLE and wait is not None):
-            code = "rate_limited" if status == httpx.codes.TOO_MANY_REQUESTS else "unavailable"
-            raise _Again(TryLater(code, f"connection {self.connection} answered {status}", after=wait), wait)
+        blocked = self._blocks.get(status)
+        if blocked is not None or status in self._refused or (status == httpx.codes.SERVICE_UNAVAILABLE and wait is not None):
+            code = "blocked" if blocked else "rate_limited" if status == httpx.codes.TOO_MANY_REQUESTS else "unavailable"
+            wait = blocked if wait is None else wait
+            kind = TryLater if wait is None else Held
+            raise _Again(kind(code, f"connection {self.connection} answered {status}", after=wait), wait)
         unanswered = status >= 500 or status == httpx.codes.REQUEST_TIMEOUT
         if unanswered and not (self._answers is not None and self._answers(response)):
             raise self._unanswered(f"http_{status}", promise)
@@ -254,12 +301,6 @@ def _wait(state: tenacity.RetryCallState) -> float:
     if isinstance(again, _Again) and again.wait is not None:
         return again.wait
     return tenacity.wait_random_exponential(multiplier=0.3, max=4)(state)
-
-
-def _give_up(state: tenacity.RetryCallState) -> NoReturn:
-    again = state.outcome.exception() if state.outcome else None
-    assert isinstance(again, _Again)
-    raise again.error from None
 
 
 def _by_certificate(error: BaseException) -> bool:
