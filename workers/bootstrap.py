@@ -109,12 +109,14 @@ class Room:
         if not by_method:
             return lane(f"{connection.adapter}:{name}", calls)
         account = f"{connection.adapter}:{settings.account_scope}"
-        at_once = max(1, int(settings.method_calls_at_once * settings.share))
-        return MethodBudget(
-            lane(f"{connection.adapter}:{settings.address_scope}", calls),
-            lambda method: lane(f"{account}:{method}", by_method),
-            lambda method: Places(url, f"{account}:{method}", at_once, max(1, int(at_once * bulk_share)), 2 * settings.deadline),
-        )
+
+        def places(method: str) -> Places:
+            most = settings.calls_at_once(method)
+            ours, in_bulk = max(1, int(most * settings.share)), max(1, int(most * bulk_share))
+            return Places(url, f"{account}:{method}", ours, in_bulk, 2 * settings.deadline)
+
+        whole = lane(f"{connection.adapter}:{settings.address_scope}", calls)
+        return MethodBudget(whole, lambda method: lane(f"{account}:{method}", by_method), places)
 
     def _guard(self, name: str) -> None:
         """Before each call: a connection that was halted (a wrong password) is not called again until a person lifts it."""
