@@ -148,9 +148,9 @@ class Journal(History, Books, Desk, Batches, Reviews, Hands, Marks):
     # what is due
 
     def due(self, limit: int = 500, lane: str | None = None) -> list[Doorbell]:
-        """Heads that can be claimed now, those due longest first, up to `limit` of a lane; lane by lane, orders first.
+        """Heads that can be claimed now, up to `limit` of a lane; lane by lane, orders first.
 
-        Of what is drained in batches, one bell for each bridge and kind that has any.
+        Bridges take turns, of each those due longest first. Of what is drained in batches, one bell for each bridge and kind that has any.
         """
         now, found = self.clock(), list[Doorbell]()
         with self.db.reading() as conn:
@@ -158,7 +158,7 @@ class Journal(History, Books, Desk, Batches, Reviews, Hands, Marks):
                 if each == Lane.BULK:
                     found += due_in_bulk(conn, now, limit)
                 else:
-                    found += line.bells(conn, mailbox.c.lane == each, line.is_due(now), limit=limit)
+                    found += line.in_turns(conn, each, now, limit)
         return found
 
     def next_due_at(self) -> dt.datetime | None:
