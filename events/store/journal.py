@@ -150,7 +150,8 @@ class Journal(History, Books, Desk, Batches, Reviews, Hands, Marks):
     def due(self, limit: int = 500, lane: str | None = None) -> list[Doorbell]:
         """Heads that can be claimed now, up to `limit` of a lane; lane by lane, orders first.
 
-        Bridges take turns, of each those due longest first. Of what is drained in batches, one bell for each bridge and kind that has any.
+        Bridges take turns, of each those due longest first. Of what is drained in batches, one bell for each bridge and kind that
+        has any.
         """
         now, found = self.clock(), list[Doorbell]()
         with self.db.reading() as conn:
