@@ -95,3 +95,18 @@ def look_thing(connection: str, kind: str, subject_id: str) -> str:
 def record_thing(bridge: str, kind: str, connection: str, record_id: str) -> str:
     """The mailbox of one customer or product, as one system names it."""
     return f"{kind}:{bridge}:{connection}:{record_id}"
+
+
+THINGS = ("order", "notice", "look", "customer", "product")
+"""What a waiting line is of: the word that its name begins with."""
+
+
+def kind_of(thing: str) -> str:
+    kind = thing.partition(":")[0]
+    return kind if kind in THINGS else "event"
+
+
+def deal_in(thing: str) -> str:
+    """The deal whose line this is: of `order:main:17` and `notice:main:17:0`, 17; empty for any other."""
+    kind, *rest = thing.split(":")
+    return rest[1] if kind in ("order", "notice") and len(rest) > 1 else ""

@@ -10,6 +10,9 @@ from typing import Annotated
 
 import typer
 
+from workers import cli_journal
+from workers.cli_journal import AsJson, ConfigPath
+
 app = typer.Typer(
     name="ponte",
     help="The bridge between a CRM and an ERP: run it, see that it is well, and find out where an order is.",
@@ -18,11 +21,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-ConfigPath = Annotated[
-    Path | None,
-    typer.Option("--config", envvar="PONTE_CONFIG", help="Your ponte.toml. Without it: the sandbox's, if there is one."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="For machines: one JSON document on stdout.")]
 Kinds = Annotated[list[str] | None, typer.Argument(help="`products`, `customers`; without it, both.")]
 OneBridge = Annotated[str, typer.Option("--bridge", help="Only this bridge.")]
 Beyond = Annotated[
@@ -84,26 +82,7 @@ def explain(
     raise typer.Exit(command.run(config, reference, as_json=as_json, live=not offline, calls=calls))
 
 
-@app.command()
-def errors(config: ConfigPath = None, as_json: AsJson = False) -> None:
-    """What is stuck, by who must act and why. Exit 1 when a person must act."""
-    from workers.commands import errors as command
-
-    raise typer.Exit(command.run(config, as_json=as_json))
-
-
-@app.command()
-def retry(
-    events: Annotated[list[str] | None, typer.Argument(help="Event ids, or their first eight characters.")] = None,
-    config: ConfigPath = None,
-    cause: Annotated[str, typer.Option("--cause", help="All with this cause or code; `connection:NAME` also lifts its halt.")] = "",
-    everything: Annotated[bool, typer.Option("--all", help="Everything that is stuck.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be tried again; change nothing.")] = False,
-) -> None:
-    """Try again, now, what is stuck."""
-    from workers.commands import retry as command
-
-    raise typer.Exit(command.run(config, events or [], cause=cause, everything=everything, dry_run=dry_run))
+cli_journal.register(app)
 
 
 @app.command()

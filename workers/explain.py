@@ -12,7 +12,7 @@ from typing import Any
 
 from adapters.errors import PonteError
 from adapters.http import within
-from events.catalogue import look_thing, notice_thing, order_thing
+from events.catalogue import deal_in, look_thing, notice_thing, order_thing
 from events.model import Deal, ErpOrder
 from events.store import CallRecord, Event, Halt, Journal, MailboxRow, OrderRow
 from workers.bootstrap import Room
@@ -101,16 +101,21 @@ def find(journal: Journal, config: Config, reference: str) -> list[Found]:
             ]
     event = journal.event(reference) if "event" in kinds else None
     if event is not None:
-        deal_id = str(event.payload.get("deal_id") or (event.subject_id if event.subject_kind == "deal" else ""))
+        deal_id = deal_of(event)
         if deal_id:
             found.append(Found(event.bridge, deal_id, "event"))
     return list({(each.bridge, each.deal_id): each for each in reversed(found)}.values())[::-1]
 
 
+def deal_of(event: Event) -> str:
+    """The deal that an event is about, also after its payload was erased; empty for one that is about none."""
+    return str(event.payload.get("deal_id") or (event.subject_id if event.subject_kind == "deal" else "")) or deal_in(event.thing)
+
+
 def story(room: Room, found: Found, *, live: bool = True) -> Story:
     journal, bridge = room.journal, room.config.bridges[found.bridge]
     row = journal.order(found.bridge, found.deal_id)
-    things = _things(room.config, found)
+    things = things_of(room.config, found)
     told = [pair for thing in things for pair in journal.story(thing)]
     # by subject too: notices on channels that are no longer configured
     told += journal.story(connection=bridge.crm, subject_kind="deal", subject_id=found.deal_id)
@@ -130,7 +135,8 @@ def story(room: Room, found: Found, *, live: bool = True) -> Story:
     )
 
 
-def _things(config: Config, found: Found) -> list[str]:
+def things_of(config: Config, found: Found) -> list[str]:
+    """The lines in which something of a deal may stand."""
     bridge = config.bridges[found.bridge]
     notices = notice_thing(found.bridge, found.deal_id)
     return [

@@ -49,6 +49,13 @@ class Books:
             query = select(func.count()).select_from(bindings).where(bindings.c.bridge == bridge, bindings.c.kind == kind)
             return conn.execute(query).scalar_one()
 
+    def erp_ids_agreed(self, bridge: str, kind: str, field: str, value: str) -> list[str]:
+        """Of bound things, those whose `field` both sides last agreed is this. Looks at every binding of the kind."""
+        agreed = bindings.c.snapshot[("md", "agreed", field, 0)].as_string() == value
+        with self.db.reading() as conn:
+            query = select(bindings.c.erp_id).where(bindings.c.bridge == bridge, bindings.c.kind == kind, agreed)
+            return list(conn.execute(query.order_by(bindings.c.erp_id)).scalars())
+
     def bindings_page(self, bridge: str, kind: str, after: str = "", limit: int = 500) -> list[Binding]:
         """In the order of their ERP ids, those behind `after`."""
         here = (bindings.c.bridge == bridge, bindings.c.kind == kind, bindings.c.erp_id > after)

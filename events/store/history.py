@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, func, literal_column, select
+from sqlalchemy import Select, func, literal_column, or_, select
 
 from events.store.database import Database
 from events.store.mailbox import chunks, pair, whole
 from events.store.records import Event, MailboxRow
-from events.store.schema import events, mailbox
+from events.store.schema import events, mailbox, payloads
 from events.store.which import EVERYTHING, NOT_WELL, Which, stuck
 
 __all__ = ["NOT_WELL", "Group", "History"]
@@ -107,6 +107,16 @@ class History:
         query = select(func.count()).select_from(mailbox).join(events, events.c.seq == mailbox.c.seq)
         with self.db.reading() as conn:
             return conn.execute(query.where(stuck(), which.where())).scalar() or 0
+
+    def stuck_things_with(self, bridge: str, kind: str, fields: Sequence[str], value: str) -> list[str]:
+        """Lines of stuck customers or products whose record, as it was seen, says this in one of these fields."""
+        says = or_(*(payloads.c.body[("record", "fields", field)].as_string() == value for field in fields))
+        query = (
+            select(mailbox.c.thing).join(events, events.c.seq == mailbox.c.seq).join(payloads, payloads.c.event_id == events.c.id)
+        )
+        with self.db.reading() as conn:
+            here = (stuck(), mailbox.c.bridge == bridge, events.c.subject_kind == kind)
+            return sorted(set(conn.execute(query.where(*here, says)).scalars()))
 
     def groups(self, which: Which = EVERYTHING, sample: int = 5) -> list[Group]:
         """What is stuck, counted by owner, cause, code, state, bridge and type; however many there are."""

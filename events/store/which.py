@@ -29,6 +29,8 @@ class Which:
     connection: str = ""
     owner: str = ""
     cause: str = ""
+    but: str = ""
+    """Left out: causes that begin so."""
     since: dt.datetime | None = None
     until: dt.datetime | None = None
 
@@ -47,6 +49,8 @@ class Which:
             found.append(mail.c.owner.in_([self.owner, ""] if self.owner == "operator" else [self.owner]))
         if self.cause:
             found.append(or_(mail.c.cause == self.cause, mail.c.code == self.cause))
+        if self.but:
+            found.append(~mail.c.cause.startswith(self.but, autoescape=True))
         if self.since is not None:
             found.append(event.c.observed_at >= self.since)
         if self.until is not None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import getpass
 import json
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -82,17 +84,45 @@ def ago(then: dt.datetime, now: dt.datetime) -> str:
 
 
 def find_event(journal: Journal, reference: str) -> Event | None:
-    """By id, or by its first eight or more characters among what is not settled."""
+    """By id, or by its first eight or more characters, if one event alone begins so."""
     event = journal.event(reference)
     if event is not None or len(reference) < 8:
         return event
-    found = [each for each, _ in journal.open_rows(limit=10_000) if each.id.startswith(reference)]
+    found = journal.begins(reference)
     return found[0] if len(found) == 1 else None
 
 
-def deal_of(event: Event) -> str:
-    """The deal that an event is about; empty for one that is about none."""
-    return str(event.payload.get("deal_id") or (event.subject_id if event.subject_kind == "deal" else ""))
+def who() -> str:
+    """The person at this terminal, as the host knows them, for what is written down of their deeds."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
+
+
+_AGO = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h|d)")
+_SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
+
+
+def moment(text: str, now: dt.datetime, zone: ZoneInfo) -> dt.datetime | None:
+    """`2026-11-24`, `2026-11-24T10:30` (in this zone, unless it says another), `90min`, `24h`, `7d` (ago); empty: None.
+
+    Raises `ValueError`.
+    """
+    if not text:
+        return None
+    if match := _AGO.fullmatch(text.strip()):
+        return now - dt.timedelta(seconds=float(match[1]) * _SECONDS[match[2]])
+    try:
+        given = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no time: write 2026-11-24, 2026-11-24T10:30, 24h or 7d") from None
+    return given if given.tzinfo else given.replace(tzinfo=zone)
+
+
+def zone_of(config: Config) -> ZoneInfo:
+    """Of the first bridge: what a time without a zone is in."""
+    return ZoneInfo(next(iter(config.bridges.values())).notices.timezone)
 
 
 def plural(count: int, noun: str) -> str:

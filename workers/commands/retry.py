@@ -3,46 +3,76 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from events.store import Journal
-from workers.commands.common import console, find_event, opened, plural
+from workers.commands.asked import Filters, Unknown, which
+from workers.commands.common import console, emit, opened, plural, who
+from workers.commands.progress import counting
+
+SHOWN = 10
+CEILINGS = "ceiling:"
+"""Causes that only their own name releases: what waits there is more than a person once said may change."""
 
 
-def run(path: Path | None, references: Sequence[str], *, cause: str = "", everything: bool = False, dry_run: bool = False) -> int:
+def run(
+    path: Path | None,
+    references: Sequence[str],
+    filters: Filters,
+    *,
+    everything: bool = False,
+    dry_run: bool = False,
+    as_json: bool = False,
+) -> int:
     out = console()
-    if sum((bool(references), bool(cause), everything)) != 1:
-        out.print("say what to retry: event ids, or --cause CAUSE, or --all (`ponte errors` lists them)")
+    if everything == bool(references or not filters.empty):
+        out.print(
+            "say what to retry: events, orders, deals or codes; a filter such as --cause CAUSE; or --all (see `ponte errors`)"
+        )
         return 2
-    journal = opened(path, ringing=not dry_run).journal
-    ids: list[str] = []
-    for reference in references:
-        event = find_event(journal, reference)
-        if event is None:
-            out.print(f"{reference}: there is no such event, or more than one begins so; `ponte errors --json` gives whole ids")
-            return 2
-        ids.append(event.id)
-    rows = journal.open_rows(limit=100_000)
-    if not references:
-        ids = [event.id for event, row in rows if everything or cause in (row.cause, row.code)]
-    halted = _halted(journal, cause, everything)
-    if dry_run:
-        for name in halted:
-            out.print(f"would lift the halt of connection {name}")
+    room = opened(path, ringing=not dry_run)
+    try:
+        asked = which(room, references, filters)
+    except Unknown as unknown:
+        out.print(str(unknown))
+        return 2
+    if not (asked.ids or asked.things or asked.cause):
+        asked = replace(asked, but=CEILINGS)
+    halted = _halted(room.journal, filters, everything)
+    count = room.journal.stuck_count(asked)
+    rows = room.journal.open_rows(which=asked, limit=SHOWN)
+    if not as_json:
         for event, row in rows:
-            if event.id in ids:
-                out.print(f"would retry {event.id}  {event.type}  {row.state} {row.code}")
-        out.print(f"{plural(len(ids), 'event')} would be tried again; nothing was changed")
-        return 0
+            out.print(f"{'would retry' if dry_run else 'retries'} {event.id}  {event.type}  {event.thing}  {row.state} {row.code}")
+        if count > len(rows):
+            out.print(f"... and {count - len(rows):,} more")
+    if not dry_run:
+        for name in halted:
+            room.journal.lift(name)
+            room.journal.release(f"connection:{name}")
+        with counting("tried again", count, quiet=as_json) as tell:
+            room.journal.retry_where(asked, who(), _words(filters, everything), tell)
+    code = 0 if count or halted else 1
+    if as_json:
+        sample = [{"id": event.id, "type": event.type, "thing": event.thing, "code": row.code} for event, row in rows]
+        emit({"dry_run": dry_run, "events": count, "halts": halted, "sample": sample})
+        return code
     for name in halted:
-        journal.lift(name)
-        out.print(f"connection {name} may be called again")
-        journal.release(f"connection:{name}")
-    count = journal.retry(ids)
-    out.print(f"{plural(len(ids) if halted else count, 'event')} will be tried again now")
-    return 0 if count or halted else 1
+        out.print(f"would lift the halt of connection {name}" if dry_run else f"connection {name} may be called again")
+    if dry_run:
+        out.print(f"{plural(count, 'event')} would be tried again; nothing was changed")
+    else:
+        out.print(f"{plural(count, 'event')} will be tried again now" if code == 0 else "nothing of that is stuck")
+    return code
 
 
-def _halted(journal: Journal, cause: str, everything: bool) -> list[str]:
-    kind, _, name = cause.partition(":")
-    return [halt.connection for halt in journal.halts() if everything or (kind == "connection" and halt.connection == name)]
+def _words(filters: Filters, everything: bool) -> str:
+    given = [f"{name} {value}" for name, value in vars(filters).items() if value]
+    return "everything" if everything else ", ".join(given)
+
+
+def _halted(journal: Journal, filters: Filters, everything: bool) -> list[str]:
+    kind, _, name = filters.cause.partition(":")
+    named = {filters.connection, name if kind == "connection" else ""} - {""}
+    return [halt.connection for halt in journal.halts() if everything or halt.connection in named]
