@@ -1,8 +1,8 @@
-"""BottleCRM in the role of `CrmDesk`: deals, their documents, and what the salesperson is shown."""
+"""BottleCRM in the roles of `CrmDesk` and `RecordBook`: deals, their documents, and what the salesperson is shown."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import NoReturn
@@ -14,11 +14,13 @@ from adapters.crm.bottlecrm import translate, webhooks
 from adapters.crm.bottlecrm.client import BottleClient, Row, is_id
 from adapters.crm.bottlecrm.documents import Documents
 from adapters.crm.bottlecrm.health import problems
+from adapters.crm.bottlecrm.records import BottleBook
 from adapters.crm.bottlecrm.settings import BottleSettings
 from adapters.crm.bottlecrm.status import write_status
 from adapters.errors import Misconfigured, NeedsPerson, NotFound, PonteError, UnknownOutcome
 from adapters.http import Takes, server_time, within
-from adapters.ports import CrmCapabilities, CrmDocument, Health
+from adapters.ports import CrmCapabilities, CrmDocument, Health, RecordCapabilities
+from events.masterdata import Gone, Kind, Page, Record, Write, Written
 from events.model import Deal, Hint, Owner, Person
 
 log = structlog.get_logger(__name__)
@@ -30,7 +32,8 @@ _TITLE = 200
 class BottleCrm:
     """One organization of a BottleCRM. Safe for threads; one per connection and process.
 
-    Every method but `changed_deals`, which takes as long as it has pages, ends within `settings.total_deadline`.
+    Every method but `changed_deals` and `changed_records`, which take as long as they have pages, ends within
+    `settings.total_deadline`. Records need the add-on: without it, every method of theirs raises `Misconfigured`.
     """
 
     Settings = BottleSettings
@@ -49,6 +52,7 @@ class BottleCrm:
         )
         self._client = BottleClient(name, settings, budget=budget, guard=guard)
         self._documents = Documents(name, self._client)
+        self._book = BottleBook(name, self._client)
 
     def health(self) -> Health:
         try:
@@ -170,9 +174,9 @@ class BottleCrm:
             return found or self._unknown("task")
 
     def read_hint(self, headers: Mapping[str, str], body: bytes) -> Hint | None:
-        return webhooks.read_hint(self.name, self.settings.webhook_secret, self.settings.webhook_tolerance, headers, body)
+        return webhooks.read_hint(self.name, self.settings, headers, body)
 
-    def ensure_webhooks(self, url: str) -> Sequence[str]:
+    def ensure_webhooks(self, url: str, kinds: Collection[Kind] = ()) -> Sequence[str]:
         """Only a signed-in admin may register webhooks, or even look at them: tokens are answered 403 (observed). Nothing is
         changed; without a secret in the settings it says what to do by hand."""
         if self.settings.webhook_secret:
@@ -183,6 +187,23 @@ class BottleCrm:
             owner=Owner.INTEGRATOR,
             fix=f"as an admin, add a webhook for the deal events to {url}, and put its secret into webhook_secret",
         )
+
+    # customers and products
+
+    def record_capabilities(self, kind: Kind) -> RecordCapabilities:
+        return self._book.capabilities(kind)
+
+    def changed_records(self, kind: Kind, cursor: str) -> Iterator[Page]:
+        return self._book.changed_records(kind, cursor)
+
+    def records(self, kind: Kind, ids: Sequence[str]) -> Mapping[str, Record | Gone]:
+        return self._book.records(kind, ids)
+
+    def find_records(self, kind: Kind, by: str, values: Sequence[str]) -> Mapping[str, Sequence[Record]]:
+        return self._book.find_records(kind, by, values)
+
+    def write_records(self, kind: Kind, writes: Sequence[Write]) -> Sequence[Written]:
+        return self._book.write_records(kind, writes)
 
     def _row(self, deal_id: str) -> Row:
         self._known(deal_id)

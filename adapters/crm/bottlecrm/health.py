@@ -24,7 +24,10 @@ def problems(client: BottleClient) -> list[str]:
                 "add the stage, or correct returned_stage"
             )
     known = {"Opportunity": definitions(client, "Opportunity"), "Account": definitions(client, "Account")}
-    deal_words = [word for word in type(settings.fields).model_fields if word not in ACCOUNT_WORDS]
+    for word, key in settings.fields.customer.items():
+        if key not in known["Account"]:
+            found.append(f"fields.customer.{word}: Account has no custom field {key}: create it in BottleCRM, or correct the key")
+    deal_words = [word for word in type(settings.fields).model_fields if word not in (*ACCOUNT_WORDS, "customer")]
     for target, words in (("Opportunity", deal_words), ("Account", ACCOUNT_WORDS)):
         for word in words:
             key = getattr(settings.fields, word)
@@ -38,8 +41,9 @@ def problems(client: BottleClient) -> list[str]:
     if settings.addon:
         try:
             client.get("/api/x/changes/", kind="deal", since="2100-01-01T00:00:00Z")
+            client.get("/api/x/records/", kind="account", since="2100-01-01T00:00:00Z")
         except NotFound:
-            found.append("addon is set, but /api/x/changes/ is not there: install the add-on, or take the setting away")
+            found.append("addon is set, but /api/x/ is not there, or is an older one: install the add-on, or take the setting away")
     else:
         found.append("without the add-on a status written while somebody moves the deal may undo the move: see the adapter's page")
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 STATUS_WORDS = ("order_status", "order_number", "order_reasons", "order_revision", "invoice_number")
 
@@ -32,9 +32,24 @@ class BottleFields(BaseModel):
     complement: str = ""
     district: str = ""
     state_registration: str = ""
+    # master data on the account, read and written
+    customer: dict[str, str] = Field(default_factory=dict)
+    """`CUSTOMER_WORDS` -> key. What is not listed here is not carried. `code` makes creating safest."""
+
+    @field_validator("customer")
+    @classmethod
+    def _known_words(cls, mapped: dict[str, str]) -> dict[str, str]:
+        if strange := sorted(mapped.keys() - set(CUSTOMER_WORDS)):
+            raise ValueError(f"has no {', '.join(strange)}; the words are {', '.join(CUSTOMER_WORDS)}")
+        return mapped
 
 
 ACCOUNT_WORDS = ("tax_id", "street_number", "complement", "district", "state_registration")
+CUSTOMER_WORDS = (
+    *("code", "legal_name", "credit_limit", "credit_left", "overdue", "purchase_volume", "last_purchase", "discount"),
+    *("price_list", "payment_term", "orders", "figures_as_of"),
+)
+"""Fields of master data for which BottleCRM's account has no column; those of its products stand in the add-on's own columns."""
 
 
 class BottleSettings(BaseModel):
@@ -49,8 +64,8 @@ class BottleSettings(BaseModel):
     webhook_tolerance: float = Field(default=300.0, gt=0)
     """Seconds that a webhook's time may differ from ours; an older one is a replay."""
     addon: bool = False
-    """Our add-on (`/api/x/`) is installed there: polls ask only for what changed, deletions are seen and proven, and writes
-    touch no other column of a deal."""
+    """Our add-on (`/api/x/`) is installed there: polls ask only for what changed, deletions are seen and proven, writes touch no
+    other column, and customers and products are kept."""
     returned_stage: str = "NEGOTIATION"
     """Code of an open stage, in every pipeline whose deals become orders."""
     deadline: float = Field(default=12.0, gt=0)

@@ -40,6 +40,15 @@ def custom(row: Row, key: str) -> str:
     return text((row.get("custom_fields") or {}).get(key)) if key else ""
 
 
+def bare(tax_id: str) -> str:
+    """Without punctuation; the CNPJ's letters of 2026 stay."""
+    return re.sub(r"[^0-9A-Za-z]", "", tax_id).upper()
+
+
+def postal(postcode: Any, country: str) -> str:
+    return re.sub(r"\D", "", text(postcode)) if country in ("", "BR") else text(postcode)
+
+
 def instant(value: str) -> dt.datetime:
     return dt.datetime.fromisoformat(value).astimezone(dt.UTC)
 
@@ -88,9 +97,8 @@ def person_of(row: Row, settings: BottleSettings) -> Person:
 
 def customer_of(connection: str, row: Row, settings: BottleSettings) -> Customer:
     fields = settings.fields
-    tax_id = re.sub(r"[^0-9A-Za-z]", "", custom(row, fields.tax_id)).upper()
+    tax_id = bare(custom(row, fields.tax_id))
     country = text(row.get("country")) or "BR"
-    postal_code = text(row.get("postcode"))
     return Customer(
         connection=connection,
         id=str(row["id"]),
@@ -107,7 +115,7 @@ def customer_of(connection: str, row: Row, settings: BottleSettings) -> Customer
             district=custom(row, fields.district),
             city=text(row.get("city")),
             state=text(row.get("state")),
-            postal_code=re.sub(r"\D", "", postal_code) if country == "BR" else postal_code,
+            postal_code=postal(row.get("postcode"), country),
             country=country,
         ),
     )

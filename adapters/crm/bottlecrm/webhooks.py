@@ -13,7 +13,9 @@ import time
 from collections.abc import Mapping
 
 from adapters.crm.bottlecrm.client import is_id
+from adapters.crm.bottlecrm.settings import BottleSettings
 from adapters.ports import HintMalformed, HintRefused
+from events.masterdata import Kind
 from events.model import Hint
 
 LARGEST_HINT = 256 * 1024
@@ -25,9 +27,9 @@ def sign(secret: str, moment: int, body: bytes) -> str:
     return f"t={moment},v1={digest}"
 
 
-def read_hint(connection: str, secret: str, tolerance: float, headers: Mapping[str, str], body: bytes) -> Hint | None:
-    """See `CrmDesk.read_hint`. `tolerance` in seconds. Deals only: a customer is read together with the order that bills it."""
-    _prove(connection, secret, tolerance, headers, body)
+def read_hint(connection: str, settings: BottleSettings, headers: Mapping[str, str], body: bytes) -> Hint | None:
+    """See `CrmDesk.read_hint`. Deals, and with the add-on accounts: without it, none is kept as master data."""
+    _prove(connection, settings.webhook_secret, settings.webhook_tolerance, headers, body)
     if len(body) > LARGEST_HINT:
         raise HintMalformed("too large")
     try:
@@ -38,13 +40,14 @@ def read_hint(connection: str, secret: str, tolerance: float, headers: Mapping[s
     if not isinstance(event, str):
         raise HintMalformed("no event")
     thing, _, action = event.partition(".")
-    if thing != "deal":
+    kind = {"deal": "deal", "account": str(Kind.CUSTOMER)}.get(thing)
+    if kind is None or (kind != "deal" and not settings.addon):
         return None
     data = found.get("data")
     subject = data.get("id") if isinstance(data, dict) else None
     if not isinstance(subject, str) or not is_id(subject):
-        raise HintMalformed("a deal without an id")
-    return Hint(connection=connection, kind="deal", id=subject, action=action[:40])
+        raise HintMalformed(f"{thing} without an id")
+    return Hint(connection=connection, kind=kind, id=subject, action=action[:40])
 
 
 def _prove(connection: str, secret: str, tolerance: float, headers: Mapping[str, str], body: bytes) -> None:

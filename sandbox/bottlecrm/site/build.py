@@ -47,6 +47,17 @@ ACCOUNT_FIELDS = (
     ("street_number", "Número", "text", None),
     ("complement", "Complemento", "text", None),
     ("district", "Bairro", "text", None),
+    ("erp_code", "Código no ERP", "text", None),
+    ("credit_limit", "Limite de crédito", "number", None),
+    ("credit_left", "Crédito disponível", "number", None),
+    ("overdue", "Vencido", "number", None),
+    ("purchase_volume", "Compras em 12 meses", "number", None),
+    ("last_purchase", "Última compra", "date", None),
+    ("discount", "Desconto (%)", "number", None),
+    ("price_list", "Tabela de preços", "text", None),
+    ("payment_term", "Condição de pagamento", "dropdown", TERMS),
+    ("orders", "Pedidos no ERP", "textarea", None),
+    ("figures_as_of", "Valores lidos em", "text", None),
 )
 
 
@@ -117,10 +128,9 @@ def company(org, who, sellers):
 
 
 def product(org, what):
-    made = Product.objects.create(
-        org=org, name=what["name"], sku=what["code"], price=what["price"], currency="BRL", category=what["unit"]
-    )
-    ProductExtra.objects.create(org=org, product=made, sales_description=f"{what['name']}: texto da equipe de vendas")
+    made = Product.objects.create(org=org, name=what["name"], sku=what["code"], price=what["price"], currency="BRL")
+    told = f"{what['name']}: texto da equipe de vendas"
+    ProductExtra.objects.create(org=org, product=made, unit=what["unit"], sales_description=told)
     return str(made.id)
 
 

@@ -1,4 +1,4 @@
-"""Connects the add-on: deletions are remembered, and webhooks may reach this machine."""
+"""Connects the add-on: deletions and merges are remembered, and webhooks may reach this machine."""
 
 from django.apps import AppConfig
 from django.db.models.signals import post_delete
@@ -10,9 +10,12 @@ class Extras(AppConfig):
     default_auto_field = "django.db.models.AutoField"
 
     def ready(self):
+        from common.signals import pre_merge
+
         from sandbox.bottlecrm.site.extras import models
 
         post_delete.connect(models.remember, dispatch_uid="ponte_extras_deleted")
+        pre_merge.connect(models.remember_merge, dispatch_uid="ponte_extras_merged")
         _let_loopback_through()
 
 

@@ -4,14 +4,14 @@
                          a deal as in BottleCRM's own answers, less what embeds other records
                          ...&record=<id>                              only what happened to this record
     PATCH /api/x/deals/<id>/      {"stage", "custom_fields", "moved_at"}: these columns only; 409 if it was moved since `moved_at`
-    GET, PATCH  /api/x/products/<id>/                                 what a product lacks; an image as multipart
+    GET, PATCH  /api/x/products/<id>/                    what stands beside a product; its sales text and picture may be written
     GET   /api/x/products/<id>/image/
+    /api/x/records/ and /api/x/records/find/                          accounts and products: see `records.py`
 
 Rights are those of the caller's token: an organization's admin sees everything of it, others are refused.
 """
 
 from common.custom_fields import validate_payload
-from common.permissions import HasOrgContext, is_org_admin
 from crm import urls as crm_urls
 from django.apps import apps
 from django.db import transaction
@@ -23,22 +23,13 @@ from invoices.models import Product
 from opportunity.models import Opportunity
 from opportunity.stages import stage_index
 from rest_framework import serializers
-from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from sandbox.bottlecrm.site.extras.models import KINDS, Deletion, ProductExtra
+from sandbox.bottlecrm.site.extras.models import ERP_TEXTS, KINDS, Deletion, ProductExtra
+from sandbox.bottlecrm.site.extras.records import Find, Records
+from sandbox.bottlecrm.site.extras.rights import Guarded
 
 MOST = 500
-
-
-class IsAdmin(BasePermission):
-    def has_permission(self, request, view):
-        return is_org_admin(request.profile)
-
-
-class Guarded(APIView):
-    permission_classes = (IsAuthenticated, HasOrgContext, IsAdmin)
 
 
 class Changes(Guarded):
@@ -121,8 +112,8 @@ class Deal(Guarded):
 class ExtraSerializer(serializers.ModelSerializer):
     class Meta:
         model = ProductExtra
-        fields = ("product", "erp_id", "stock", "tax_rate", "sales_description", "image", "updated_at")
-        read_only_fields = ("product", "updated_at")
+        fields = ("product", *ERP_TEXTS, "sales_description", "image", "updated_at")
+        read_only_fields = ("product", *ERP_TEXTS, "updated_at")
 
 
 class Extra(Guarded):
@@ -154,6 +145,8 @@ class Image(Extra):
 urlpatterns = [
     path("api/x/changes/", Changes.as_view()),
     path("api/x/deals/<uuid:pk>/", Deal.as_view()),
+    path("api/x/records/", Records.as_view()),
+    path("api/x/records/find/", Find.as_view()),
     path("api/x/products/<uuid:pk>/", Extra.as_view()),
     path("api/x/products/<uuid:pk>/image/", Image.as_view()),
     *crm_urls.urlpatterns,  # not include(): crm.urls has an app_name, which would hide "admin"
