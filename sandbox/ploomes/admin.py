@@ -109,7 +109,8 @@ def routes(twin: Twin) -> list[Route]:
 
 
 def counts(twin: Twin) -> Row:
-    """Writes by entity and action, by whom (`api`, `page`), notes and tasks per deal, calls, webhook deliveries."""
+    """Writes by entity and action, by whom (`api`, `page`), by each user of the API, notes and tasks per deal, calls, webhook
+    deliveries."""
     store = twin.rules.store
     writes: dict[str, dict[str, int]] = {}
     by_via: dict[str, int] = {}
@@ -117,6 +118,7 @@ def counts(twin: Twin) -> Row:
         writes.setdefault(row["entity"], {})
         writes[row["entity"]][row["action"]] = writes[row["entity"]].get(row["action"], 0) + row["n"]
         by_via[row["via"]] = by_via.get(row["via"], 0) + row["n"]
+    users = store.execute("select user_id, count(*) as n from audit where via = 'api' group by 1")
     view = store.snapshot()
     per_deal: dict[str, dict[str, int]] = {"InteractionRecords": {}, "Tasks": {}}
     for entity, found in per_deal.items():
@@ -128,6 +130,7 @@ def counts(twin: Twin) -> Row:
     return {
         "writes": writes,
         "writes_by": by_via,
+        "writes_of": {str(row["user_id"]): row["n"] for row in users},
         "notes": per_deal["InteractionRecords"],
         "tasks": per_deal["Tasks"],
         "calls": twin.limit.counts(),

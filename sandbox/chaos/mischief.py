@@ -1,0 +1,348 @@
+"""What befalls a world. Each fault is drawn from one seed, says whether it hit, and is undone before it ends.
+
+processes  a worker killed at random or at a step of its work, frozen past its lease, told to stop while full; the gateway
+           killed; everything killed at once; a second fleet on the same journal
+broker     killed, started without its data, flushed, full, slow
+journal    locked for longer than a lease, no room for another byte
+systems    429, 500 before and after the work, answers lost, work that lands late, cut connections, garbage, stale and
+           empty reads, the system itself killed
+webhooks   dropped, doubled, shuffled
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import shutil
+import signal
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import psutil
+import redis
+
+from events.catalogue import Lane
+from events.store.schema import mailbox
+from sandbox.chaos.crm import Crm
+from sandbox.chaos.erps import Books
+from sandbox.chaos.world import LEASE, SETTLES, World, until
+from workers.faults import STEPS
+
+CRM_WRITES = r"POST|PATCH"
+FROZEN = LEASE * 1.6
+
+
+@dataclass
+class Mischief:
+    world: World
+    crm: Crm
+    erp: Books
+    chance: random.Random
+    say: Callable[[str], None]
+    done: Counter[str] = field(default_factory=Counter)
+    kills: int = 0
+    hits: int = 0
+    """Kills after which a process was dead that had lived."""
+    recoveries: list[float] = field(default_factory=list)
+    """Seconds from starting again after everything was killed until every lane that had work has settled some."""
+    steps: Counter[str] = field(default_factory=Counter)
+    _laid: int = 0
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+    _bag: list[Callable[[], None]] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    # --- steps: laid for single deals before they are won
+
+    def arm(self, deal: str, chance: random.Random, share: float) -> None:
+        """Perhaps the worker that comes to some step of this deal's work will die there."""
+        if chance.random() < share:
+            with self._lock:
+                step = STEPS[self._laid % len(STEPS)]
+                self._laid += 1
+            (self.world.faults / f"kill@{step}@{deal}").touch()
+
+    def count_steps(self) -> None:
+        """Which of the laid kills hit."""
+        self.steps = Counter(each.name.split("@")[1] for each in self.world.faults.glob("killed@*"))
+
+    def disarm(self) -> None:
+        for each in self.world.faults.glob("kill@*"):
+            each.unlink(missing_ok=True)
+
+    # --- the storm
+
+    def begin(self, pause: tuple[float, float]) -> None:
+        """From now on one thing after another, with pauses of so many seconds between."""
+        self._thread = threading.Thread(target=self._storm, args=(pause,), name="mischief", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+        self.disarm()
+
+    def _storm(self, pause: tuple[float, float]) -> None:
+        while not self._stop.wait(self.chance.uniform(*pause)):
+            if not self._bag:
+                self._bag = self.all_faults()
+                self.chance.shuffle(self._bag)
+            fault = self._bag.pop()
+            name = fault.__name__
+            try:
+                fault()
+            except Exception as error:  # a fault that could not be dealt is no fault
+                self.say(f"    {name} could not be dealt: {type(error).__name__}: {error}")
+            else:
+                self.done[name] += 1
+
+    def all_faults(self) -> list[Callable[[], None]]:
+        faults = [
+            *(self.worker_killed, self.worker_killed, self.drain_killed_at_a_step, self.worker_frozen, self.worker_told_to_stop),
+            *(self.gateway_killed, self.beat_killed, self.everything_killed, self.second_fleet),
+            *(self.broker_killed, self.broker_lost, self.broker_flushed, self.broker_full, self.broker_slow),
+            *(self.webhooks_dropped, self.webhooks_doubled, self.webhooks_shuffled),
+            *(self.journal_locked, self.disk_full, self.crm_killed, self.erp_killed),
+            *(self._crm_fault(kind) for kind in CRM_FAULTS),
+        ]
+        if self.erp.can_switch_faults:
+            faults += [self._erp_fault(kind) for kind in ERP_FAULTS]
+        return faults
+
+    # --- processes
+
+    def _kill(self, pids: dict[str, int]) -> None:
+        """SIGKILL of a whole part."""
+        for pid in pids.values():
+            self.kills += 1
+            with suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
+                self.hits += 1
+
+    def _one_worker(self) -> dict[str, int]:
+        workers = self.world.pids("worker")
+        if not workers:
+            return {}
+        orders = {name: pid for name, pid in workers.items() if "orders" in name}
+        chosen = self.chance.choice(sorted(orders if orders and self.chance.random() < 0.6 else workers))
+        return {chosen: workers[chosen]}
+
+    def worker_killed(self) -> None:
+        self._kill(self._one_worker())
+
+    def drain_killed_at_a_step(self) -> None:
+        """The worker that comes to this step of a batch of customers or products dies there."""
+        step = self.chance.choice(["after-remote-commit", "after-bind", "before-outcome", "after-outcome"])
+        kind = self.chance.choice(["product", "customer"])
+        (self.world.faults / f"kill@{step}@main-{kind}").touch()
+
+    def worker_frozen(self) -> None:
+        """For longer than its lease: others take over, and it must notice."""
+        pids = self._one_worker()
+        for number in (signal.SIGSTOP, signal.SIGCONT):
+            for pid in pids.values():
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
+            if number == signal.SIGSTOP:
+                self._stop.wait(FROZEN)
+
+    def worker_told_to_stop(self) -> None:
+        for pid in self._one_worker().values():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+
+    def gateway_killed(self) -> None:
+        self._kill(self.world.pids("gateway"))
+
+    def beat_killed(self) -> None:
+        self._kill(self.world.pids("beat"))
+
+    def everything_killed(self) -> None:
+        self.kills += len(self.world.pids("")) + 1
+        self.hits += len(self.world.pids("")) + 1
+        self.world.kill_everything()
+        began = time.monotonic()
+        lanes = self._lanes_with_work()
+        moment = time.time()
+        self.world.start_fleet()
+        until(lambda: lanes <= self._lanes_moved(moment) or not self._lanes_with_work(), "work moves again", seconds=120)
+        self.recoveries.append(round(time.monotonic() - began, 1))
+
+    def second_fleet(self) -> None:
+        with self.world.second_fleet():
+            self._stop.wait(8)
+
+    def _lanes_with_work(self) -> set[str]:
+        """Lanes with something due or in flight."""
+        journal = self.world.journal()
+        try:
+            with journal.db.reading() as conn:
+                busy = mailbox.c.state.in_(["due", "claimed"]) & (mailbox.c.lane != str(Lane.CONTROL))
+                return set(conn.execute(mailbox.select().with_only_columns(mailbox.c.lane).where(busy).distinct()).scalars())
+        finally:
+            journal.close()
+
+    def _lanes_moved(self, since: float) -> set[str]:
+        journal = self.world.journal()
+        try:
+            with journal.db.reading() as conn:
+                rows = conn.execute(
+                    mailbox.select()
+                    .with_only_columns(mailbox.c.lane, mailbox.c.settled_at)
+                    .where(mailbox.c.settled_at.is_not(None))
+                )
+                return {row.lane for row in rows if row.settled_at.timestamp() >= since}
+        finally:
+            journal.close()
+
+    # --- the broker
+
+    def _broker(self) -> redis.Redis:
+        return redis.Redis.from_url(self.world.config.broker_url, socket_timeout=5)
+
+    def broker_killed(self) -> None:
+        self._kill(self.world.pids("redis"))
+
+    def broker_lost(self) -> None:
+        """Killed, and its data is gone when it comes back."""
+        runner = self.world.runner
+        assert runner is not None
+        os.kill(runner.pid, signal.SIGSTOP)
+        try:
+            self._kill(self.world.pids("redis"))
+            time.sleep(0.2)
+            for each in self.world.home.rglob("appendonlydir"):
+                shutil.rmtree(each, ignore_errors=True)
+        finally:
+            os.kill(runner.pid, signal.SIGCONT)
+
+    def broker_flushed(self) -> None:
+        with self._broker() as broker:
+            broker.flushall()
+
+    def broker_full(self) -> None:
+        """It refuses every write: OOM command not allowed."""
+        with self._broker() as broker:
+            broker.config_set("maxmemory", "1mb")
+            try:
+                self._stop.wait(4)
+            finally:
+                broker.config_set("maxmemory", "0")
+
+    def broker_slow(self) -> None:
+        with self._broker() as broker:
+            broker.execute_command("CLIENT", "PAUSE", "3000", "ALL")
+
+    # --- the journal
+
+    def journal_locked(self) -> None:
+        seconds = self.chance.uniform(2, LEASE * 1.5)
+        url = self.world.config.journal_url
+        if url.startswith("sqlite"):
+            conn = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None, timeout=20)
+            conn.execute("begin immediate")
+            self._stop.wait(seconds)
+            conn.execute("rollback")
+            conn.close()
+            return
+        journal = self.world.journal()
+        with journal.db.writing() as locked:
+            locked.exec_driver_sql("lock table mailbox in access exclusive mode")
+            self._stop.wait(seconds)
+        journal.close()
+
+    def disk_full(self) -> None:
+        """No file of a worker or of the gateway may grow by a byte, logs included, for a while."""
+        pids = [*self.world.pids("worker").values(), *self.world.pids("gateway").values()]
+        largest = max((each.stat().st_size for each in self.world.home.glob("journal.db*")), default=0)
+        limits: dict[int, tuple[int, int]] = {}
+        for pid in pids:
+            with suppress(ProcessLookupError, PermissionError):
+                hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)[1]
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (max(4096, largest), hard))
+                limits[pid] = (hard, hard)
+        self._stop.wait(4)
+        for pid, limit in limits.items():
+            with suppress(ProcessLookupError, PermissionError):
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, limit)
+
+    # --- the systems
+
+    def crm_killed(self) -> None:
+        self._away(self.world.crm)
+
+    def erp_killed(self) -> None:
+        self._away(self.world.erp)
+
+    def _away(self, system: Any) -> None:
+        with self.world.down:
+            self.kills += 1
+            self.hits += system.process is not None and psutil.pid_exists(system.process.pid)
+            system.kill()
+            time.sleep(self.chance.uniform(0.5, 3))
+            system.start()
+
+    def webhooks_dropped(self) -> None:
+        self._webhooks(off=True)
+
+    def webhooks_doubled(self) -> None:
+        self._webhooks(copies=3)
+
+    def webhooks_shuffled(self) -> None:
+        self._webhooks(shuffle=4.0, copies=2)
+
+    def _webhooks(self, **how: Any) -> None:
+        self.crm.webhooks(**how)
+        self._stop.wait(6)
+        self.crm.webhooks()
+
+    def _crm_fault(self, kind: str) -> Callable[[], None]:
+        return self._ordered("crm", kind, CRM_FAULTS[kind], self.crm.fault)
+
+    def _erp_fault(self, kind: str) -> Callable[[], None]:
+        return self._ordered("erp", kind, ERP_FAULTS[kind], self.erp.fault)
+
+    def _ordered(self, end: str, kind: str, how: dict[str, Any], order: Callable[..., None]) -> Callable[[], None]:
+        def fault() -> None:
+            order(**how)
+
+        fault.__name__ = f"{end}_{kind}"
+        return fault
+
+
+CRM_FAULTS: dict[str, dict[str, Any]] = {
+    "429": {"kind": "429", "times": 20},
+    "429_with_retry_after": {"kind": "429", "times": 10, "retry_after": 1},
+    "500_before": {"kind": "500_before", "times": 8},
+    "500_after": {"kind": "500_after", "times": 8},
+    "500_after_writes": {"kind": "500_after", "method": CRM_WRITES, "times": 6},
+    "timeout": {"kind": "timeout", "method": CRM_WRITES, "times": 4, "seconds": 2.5, "commit": "before"},
+    "timeout_undone": {"kind": "timeout", "times": 4, "seconds": 2.5, "commit": "never"},
+    # the vendor's word is that nothing lands after `settles_after`: where no key is unique, that is what one can stand on
+    "late": {"kind": "late", "method": CRM_WRITES, "times": 6, "seconds": SETTLES * 0.6},
+    "cut_before": {"kind": "cut_before", "times": 6},
+    "cut_after": {"kind": "cut_after", "times": 6},
+    "garbage": {"kind": "garbage", "times": 8},
+    "empty": {"kind": "empty", "method": "GET", "times": 15},
+    "stale": {"kind": "stale", "seconds": 3.0},
+    "slow": {"kind": "slow", "times": 20, "seconds": 1.0},
+    "trickle": {"kind": "trickle", "times": 5, "seconds": 1.5},
+}
+"""Fault of the CRM's twin -> how it is ordered. All of them fall on the bridge's own calls only."""
+
+ERP_FAULTS: dict[str, dict[str, Any]] = {
+    **{name: how for name, how in CRM_FAULTS.items() if name not in ("500_after_writes", "timeout", "late")},
+    "timeout": {"kind": "timeout", "path": " (Incluir|Alterar|Trocar|Cancelar)", "times": 4, "seconds": 2.5, "commit": "before"},
+    "500_after_writes": {"kind": "500_after", "path": " (Incluir|Alterar|Trocar|Cancelar)", "times": 6},
+    # later than our next look: only the key that is unique there stands between us and a double
+    "late": {"kind": "late", "path": " (IncluirPedido|IncluirCliente)", "times": 5, "seconds": SETTLES * 1.7},
+}
+"""Fault of the ERP's twin, likewise."""

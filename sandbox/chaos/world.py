@@ -1,0 +1,300 @@
+"""One world: the CRM's twin, an ERP, and a whole fleet between them, each a process of its own that may be killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+
+from events.store import Journal
+from sandbox.demo import free_ports
+from sandbox.ploomes.wire import loads
+from sandbox.prepare import ploomes_fields
+from workers import fleet
+from workers.config import Config, load
+from workers.fleet_status import read_status
+
+ROOT = Path(__file__).resolve().parents[2]
+LEASE = 6.0
+"""Seconds. One time scale for all: a vendor's minute passes in one second, a lease in six, an answer is lost after two."""
+SETTLES = 3.0
+DEADLINE = 2.0
+
+TOML = """\
+[ponte]
+home = "."
+{journal}
+broker_port = {broker_port}
+gateway_port = {gateway_port}
+flower_port = {flower_port}
+order_workers = {order_workers}
+threads = 8
+lease_seconds = {lease}
+sweep_seconds = 0.5
+
+[connections.ploomes]
+role = "crm"
+adapter = "ploomes"
+poll_seconds = 1
+
+[connections.ploomes.settings]
+url = "http://127.0.0.1:{crm_port}"
+user_key = "file:secrets/ploomes-integration.key"
+validation_key = "file:secrets/ploomes-validation.key"
+minute_seconds = 1
+deadline = {deadline}
+total_deadline = 4
+settles_after = {settles}
+returned_stage_id = 20004
+
+[connections.ploomes.settings.fields]
+{fields}
+
+{erp}
+
+[bridges.main]
+crm = "ploomes"
+erp = "erp"
+start = {start}
+
+[bridges.main.orders]
+reason_grace_seconds = 2
+held_up_minutes = 600
+adopt_days = 0
+
+[bridges.main.customers]
+reconcile_hours = 1000
+
+[bridges.main.customers.ceilings]
+creates = 100000
+archives = 100000
+price_changes_percent = 100
+
+[bridges.main.products]
+reconcile_hours = 1000
+
+[bridges.main.products.ceilings]
+creates = 100000
+archives = 100000
+price_changes_percent = 100
+
+[bridges.main.notices]
+fallback_user = "10004"
+channels = ["json://127.0.0.1:{sink_port}/"]
+"""
+
+
+@dataclass
+class System:
+    """One process of the outside: an end that may be stopped, and come back with its data."""
+
+    name: str
+    argv: tuple[str, ...]
+    url: str
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as out:
+            self.process = subprocess.Popen(self.argv, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        until(lambda: fleet.answers(self.url), f"{self.name} answers", alive=self.process)
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def stop(self) -> None:
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+
+@dataclass
+class World:
+    home: Path
+    config: Config
+    path: Path
+    crm: System
+    erp: System
+    erp_name: str
+    sink_port: int
+    sabotage: str = ""
+    """Name of a safeguard that the fleet runs without."""
+    runner: subprocess.Popen[bytes] | None = None
+    others: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    starts: int = 0
+    down: threading.RLock = field(default_factory=threading.RLock)
+    """Held while an end is down: people wait for their screens to come back."""
+
+    @property
+    def faults(self) -> Path:
+        return self.home / "faults"
+
+    def journal(self) -> Journal:
+        return Journal(self.config.journal_url)
+
+    # --- the fleet
+
+    def start_fleet(self) -> None:
+        self.starts += 1
+        with (self.home / "fleet.log").open("ab") as out:
+            self.runner = self._launch(self.path, out)
+
+    def _launch(self, path: Path, out: object) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, "PONTE_FAULTS": str(self.faults), "PONTE_SABOTAGE": self.sabotage, "PYTHONPATH": str(ROOT)}
+        argv = [sys.executable, "-m", "sandbox.chaos.fleet", str(path)]
+        return subprocess.Popen(argv, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out)  # type: ignore[call-overload, no-any-return]
+
+    def wait_ready(self) -> None:
+        assert self.runner is not None
+        until(self.all_ready, "all parts of the fleet work", alive=self.runner)
+
+    def all_ready(self) -> bool:
+        parts = read_status(self.home).parts
+        return bool(parts) and all(each.state == "ready" and each.alive() for each in parts.values())
+
+    def pids(self, prefix: str) -> dict[str, int]:
+        """Name and process of each living part whose name begins so."""
+        parts = read_status(self.home).parts
+        return {name: each.pid for name, each in parts.items() if name.startswith(prefix) and each.pid and each.alive()}
+
+    def kill_everything(self) -> None:
+        """All of the fleet at once, the supervisor too: a power cut. The ends stay."""
+        assert self.runner is not None
+        family = self._family(self.runner.pid)
+        self.runner.kill()
+        for each in family:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        self.runner.wait()
+        psutil.wait_procs(family, timeout=10)
+        self.runner = None
+
+    @staticmethod
+    def _family(pid: int) -> list[psutil.Process]:
+        try:
+            return psutil.Process(pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+
+    @contextmanager
+    def second_fleet(self) -> Iterator[None]:
+        """Another whole fleet on the same journal, with a broker and a home of its own: somebody's mistake."""
+        home = self.home / "second"
+        if not home.exists():
+            (home / "secrets").mkdir(parents=True)
+            for key in (self.home / "secrets").glob("*.key"):
+                (home / "secrets" / key.name).write_bytes(key.read_bytes())
+            broker, gateway, flower = free_ports(3)
+            ports = {"broker_port": broker, "gateway_port": gateway, "flower_port": flower}
+            text = self.path.read_text(encoding="utf-8").replace('journal = "sqlite"', f'journal = "{self.config.journal_url}"')
+            lines = [
+                next((f"{name} = {port}" for name, port in ports.items() if line.startswith(f"{name} =")), line)
+                for line in text.splitlines()
+            ]
+            (home / "ponte.toml").write_text("\n".join(lines), encoding="utf-8")
+        with (home / "fleet.log").open("ab") as out:
+            process = self._launch(home / "ponte.toml", out)
+        self.others.append(process)
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                for each in self._family(process.pid):
+                    each.kill()
+                process.kill()
+                process.wait()
+            self.others.remove(process)
+
+    def ponte(self, *arguments: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-m", "workers.cli", *arguments, "--config", str(self.path)]
+        return subprocess.run(
+            argv, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False
+        )
+
+    def stop(self) -> None:
+        for process in (*self.others, *([self.runner] if self.runner else [])):
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                for each in self._family(process.pid):
+                    each.kill()
+                process.kill()
+                process.wait()
+        self.runner = None
+        self.crm.stop()
+        self.erp.stop()
+
+
+def until(condition: Callable[[], bool], what: str, *, seconds: float = 180, alive: subprocess.Popen[bytes] | None = None) -> None:
+    """Wait for it. Raises `RuntimeError` when it does not come, or when the process that it waits for has ended."""
+    ends = time.monotonic() + seconds
+    while not condition():
+        if alive is not None and alive.poll() is not None:
+            raise RuntimeError(f"waited until {what}, but the process ended with {alive.returncode}")
+        if time.monotonic() > ends:
+            raise RuntimeError(f"waited {seconds:g} s until {what}, in vain")
+        time.sleep(0.1)
+
+
+def build(home: Path, *, erp: str = "omie", journal: str = "sqlite", sabotage: str = "", order_workers: int = 2) -> World:
+    """A new world in `home`, its ends started. `erp`: `omie` (a twin) or `tryton` (real); `journal`: `sqlite` or a URL."""
+    from sandbox.chaos import erps
+
+    for folder in ("secrets", "faults"):
+        (home / folder).mkdir(parents=True, exist_ok=True)
+    crm_port, erp_port, broker, gateway, flower, sink = free_ports(6)
+    crm_argv = ("-m", "sandbox.ploomes.serve", "--home", str(home), "--port", str(crm_port), "--minute-seconds", "1")
+    crm = System("the CRM's twin", (sys.executable, *crm_argv), f"http://127.0.0.1:{crm_port}", home / "crm.log")
+    end = erps.system(erp, home, erp_port)
+    crm.start()
+    end.start()
+    path = home / "ponte.toml"
+    path.write_text(
+        TOML.format(
+            journal=f'journal = "{journal}"',
+            broker_port=broker,
+            gateway_port=gateway,
+            flower_port=flower,
+            sink_port=sink,
+            crm_port=crm_port,
+            order_workers=order_workers,
+            lease=LEASE,
+            deadline=DEADLINE,
+            settles=SETTLES,
+            fields=ploomes_fields(),
+            erp=erps.connection(erp, home, erp_port),
+            start=datetime.now(UTC).isoformat(timespec="seconds"),
+        ),
+        encoding="utf-8",
+    )
+    return World(home, load(path), path, crm, end, erp, sink, sabotage)
+
+
+def names(home: Path) -> Mapping[str, object]:
+    return (
+        dict(loads((home / "ploomes.json").read_text(encoding="utf-8"))) if (home / "ploomes.json").exists() else json.loads("{}")
+    )
