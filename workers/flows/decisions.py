@@ -167,7 +167,8 @@ def _return(at: Desk, row: OrderRow, erp: ErpOrder | None, reasons: Sequence[Rea
     returned = replace(row, state=OrderState.RETURNED, silent_since=None, reasons=_dumped(reasons))
     if deal.status is DealStatus.DELETED:
         return _done(replace(returned, state=OrderState.WITHDRAWN), "deal_deleted", ())
-    if deal.status is not DealStatus.LOST:
+    back = row.state == OrderState.RETURNED and deal.status is DealStatus.OPEN
+    if deal.status is not DealStatus.LOST and not back:  # once back, it stands where its salesperson moved it
         at.crm.return_deal(at.deal_id)
     return _done(returned, "returned", at.tell(kind, seed, _facts(erp, returned, reasons)))
 
