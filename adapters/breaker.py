@@ -106,7 +106,7 @@ class Breaker:
         scope: str,
         *,
         first: Callable[[], None] = lambda: None,
-        on_close: Callable[[], None] = lambda: None,
+        on_close: Callable[[], object] = lambda: None,
     ) -> None:
         self.scope = scope
         self._key = f"ponte-breaker:{scope}"

@@ -14,14 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from celery import Celery, signals
+from celery import Celery, bootsteps, current_task, signals
 from kombu.entity import Exchange, Queue
 
 from events.catalogue import EVENTS, Lane
 from events.ring import Doorbell, Ring
-from workers import logs, tasks, transport
+from workers import lanes, logs, tasks, transport
 from workers.bootstrap import config_from_environment
+from workers.broker import Door
 from workers.config import Config
+from workers.stopping import stopping
 
 log = structlog.get_logger()
 
@@ -48,6 +50,7 @@ def make_app(config: Config) -> Celery:
     transport.install()
     app = Celery("ponte")
     app.conf.update(settings(config))
+    app.steps["consumer"].add(Pulse)
     tasks.register(app)
     return app
 
@@ -121,13 +124,23 @@ def _entry(task: str, seconds: float, *args: str, lane: Lane = Lane.CONTROL) -> 
 
 
 def ring_with(app: Celery) -> Ring:
-    """A ring that sends each bell to its lane. It never raises: a bell that cannot be rung is logged, and left to the sweep."""
+    """A ring that sends each bell to its lane. It never raises: a bell that cannot be rung is logged, and left to the sweep.
+
+    A broker that is away costs a publisher a second at most, once; and a lane that is full gets no more, so that a bridge which
+    publishes thousands does not stand in front of the others: the sweep tops it up, bridge by bridge in turns. The sweep itself
+    looks at the lanes before, and has patience with a slow broker.
+    """
+    door = Door(app.conf.broker_url)
 
     def ring(bells: Sequence[Doorbell]) -> None:
         if not bells:
             return
         rung = 0
         try:
+            if not _sweeps():
+                bells = door.fitting(bells)
+            if not bells:
+                return
             with app.producer_or_acquire() as producer, producer.batch(max_size=100):
                 for bell in bells:
                     app.send_task(
@@ -151,6 +164,37 @@ def ring_with(app: Celery) -> Ring:
     return ring
 
 
+def _sweeps() -> bool:
+    return getattr(current_task, "name", "") == "Sweep"
+
+
+class Pulse(bootsteps.StartStopStep):
+    """The worker's own loop says which queues it takes from (`workers.lanes`). It stops when the loop does."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, consumer: Any, **kwargs: Any) -> None:
+        super().__init__(consumer, **kwargs)
+        self._pulse: lanes.Pulse | None = None
+        self._timer: Any = None
+
+    def start(self, consumer: Any) -> None:
+        self._pulse = lanes.Pulse(consumer.app.conf.broker_url, f"{consumer.hostname} {os.getpid()}")
+        self._beat(consumer)
+        self._timer = consumer.timer.call_repeatedly(lanes.PULSE_SECONDS, self._beat, (consumer,))
+
+    def stop(self, _consumer: Any) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._pulse is not None:
+            self._pulse.end()
+            self._pulse = None
+
+    def _beat(self, consumer: Any) -> None:
+        if self._pulse is not None and consumer.task_consumer is not None:
+            self._pulse.beat(queue.name for queue in consumer.task_consumer.queues)
+
+
 def _configure_logs_of(config: Config) -> None:
     logs.configure(config, level=os.environ.get("PONTE_LOG_LEVEL", "INFO"))
 
@@ -166,3 +210,8 @@ def _our_logging(**_kwargs: Any) -> None:
 def _say_ready(**_kwargs: Any) -> None:
     if os.environ.get(READY_ENV):
         Path(os.environ[READY_ENV]).touch()
+
+
+@signals.worker_shutting_down.connect
+def _begin_to_stop(**_kwargs: Any) -> None:
+    stopping.begin()

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
+from adapters.breaker import Breaker, LeftAlone
 from adapters.budget import Budget, LaneBudget
 from adapters.errors import Misconfigured, PonteError
 from adapters.method_budget import MethodBudget, Places
@@ -22,7 +23,9 @@ from adapters.notify.apprise import AppriseChannel
 from adapters.ports import Channel, CrmDesk, Erp
 from events.ring import Ring, silent
 from events.store import Journal
+from workers.clock import DatabaseClock
 from workers.config import Bridge, Config, ConfigError, load
+from workers.stopping import stopping
 
 CONFIG_ENV = "PONTE_CONFIG"
 
@@ -42,6 +45,7 @@ class Room:
         self._given = {name: Named(end, name) for name, end in (ends or {}).items()}
         self._made: dict[str, tuple[dict[str, Any], Named]] = {}
         """By connection: the settings that its end was made from, secrets resolved, and the end."""
+        self._breakers: dict[str, Breaker] = {}
         self._channels = channels
         self._lock = threading.Lock()
 
@@ -89,7 +93,7 @@ class Room:
         except ValidationError as error:
             found = [f"{'.'.join(map(str, each['loc']))} ({each['type']})" for each in error.errors(include_input=False)]
             raise _settings_wrong(name, found) from None
-        return factory(name, settings, budget=self._budget(name, settings), guard=lambda: self._guard(name))
+        return factory(name, settings, budget=self._budget(name, settings), guard=self.breaker(name))
 
     def _budget(self, name: str, settings: Any) -> LaneBudget | MethodBudget | None:
         """The fleet's common budget of calls, for an adapter whose vendor sets a limit; by method too, where it counts so."""
@@ -118,8 +122,29 @@ class Room:
         whole = lane(f"{connection.adapter}:{settings.address_scope}", calls)
         return MethodBudget(whole, lambda method: lane(f"{account}:{method}", by_method), places)
 
-    def _guard(self, name: str) -> None:
-        """Before each call: a connection that was halted (a wrong password) is not called again until a person lifts it."""
+    def breaker(self, name: str) -> Breaker:
+        """The fleet's common breaker of this connection; asked before each call, it also knows of halts and of our own stop."""
+        if name not in self._breakers:
+            try:
+                url: str | None = self.config.broker_url
+            except ConfigError:  # there never was a broker: nobody to share with
+                url = None
+            self._breakers[name] = Breaker(
+                url,
+                name,
+                first=lambda: self._may_call(name),
+                on_close=lambda: self.journal.release(f"connection:{name}"),
+            )
+        return self._breakers[name]
+
+    def left_alone(self) -> dict[str, LeftAlone]:
+        """The connections that nobody calls for now, by name: dead, throttling, or blocked by their vendor."""
+        found = {name: self.breaker(name).left_alone() for name in self.config.connections}
+        return {name: each for name, each in found.items() if each is not None}
+
+    def _may_call(self, name: str) -> None:
+        """A connection that was halted (a wrong password) is not called again until a person lifts it."""
+        stopping.check()
         halt = self.journal.halted(name)
         if halt is not None:
             raise Misconfigured(halt.code, halt.sentence, fix=f"put the cause right, then `ponte retry --cause connection:{name}`")
@@ -178,8 +203,12 @@ _room_lock = threading.Lock()
 
 
 def open_journal(config: Config, ring: Ring = silent) -> Journal:
+    """On PostgreSQL it goes by the server's clock: the fleet's hosts need not agree."""
     config.home.mkdir(parents=True, exist_ok=True)
-    return Journal(config.journal_url, ring=ring)
+    journal = Journal(config.journal_url, ring=ring)
+    if not journal.db.is_sqlite:
+        journal.clock = DatabaseClock(journal.db)
+    return journal
 
 
 def config_from_environment() -> Config:

@@ -9,14 +9,24 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
+from events.ring import Doorbell
 from workers.config import Config
 
 CONF = "broker/server.conf"
+LANE_MOST = 100
+"""Messages that may wait in a lane before nobody but the sweep adds more."""
+LOOK_SECONDS = 0.4
+"""For a look at the lanes before a ring; with one repeat on a connection that went stale."""
+AWAY_SECONDS = 2.0
+"""How long no publisher looks again after the broker did not answer."""
 
 
 class NoServer(Exception):
@@ -142,3 +152,39 @@ def queue_lengths(url: str) -> Callable[[str], int]:
             return 0
 
     return length
+
+
+class Door:
+    """Looks before a ring: is the broker there, and how full is each lane? Safe for threads.
+
+    kombu by itself tries a dead broker for six seconds (measured), and a publisher would wait so long for each event.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._client = redis.Redis.from_url(
+            url, socket_timeout=LOOK_SECONDS, socket_connect_timeout=LOOK_SECONDS, retry=Retry(NoBackoff(), 1)
+        )
+        self._look_at = 0.0
+
+    def fitting(self, bells: Sequence[Doorbell]) -> list[Doorbell]:
+        """Of these, the ones that their lanes have room for; none while an absent broker is left alone.
+
+        Raises `redis.RedisError` when it turns out to be away.
+        """
+        if time.monotonic() < self._look_at:
+            return []
+        lanes = sorted({bell.lane for bell in bells})
+        try:
+            with self._client.pipeline(transaction=False) as pipe:
+                for lane in lanes:
+                    pipe.llen(lane)
+                room = dict(zip(lanes, (LANE_MOST - int(length) for length in pipe.execute()), strict=True))
+        except redis.RedisError:
+            self._look_at = time.monotonic() + AWAY_SECONDS
+            raise
+        fitting = []
+        for bell in bells:
+            if room[bell.lane] > 0:
+                room[bell.lane] -= 1
+                fitting.append(bell)
+        return fitting

@@ -5,7 +5,7 @@ from __future__ import annotations
 from adapters.budget import bulk
 from events.masterdata import Kind
 from events.ring import Ring
-from workers import bootstrap, broker, schedule
+from workers import bootstrap, broker, fleets, schedule
 from workers.flows.masterdata import drain
 from workers.handling import Handled, handle
 from workers.routes import ROUTES
@@ -15,11 +15,13 @@ class BridgeDesk:
     def __init__(self, ring: Ring) -> None:
         self._room = bootstrap.room(ring)
         self._queued = broker.queue_lengths(self._room.config.broker_url)
+        self._fleet = fleets.Announcement(self._room.config, self._room.journal)
 
     def event(self, event_id: str) -> Handled:
         return handle(self._room, ROUTES, event_id)
 
     def sweep(self) -> int:
+        self._fleet.make()
         return schedule.sweep(self._room, self._queued)
 
     def poll(self, connection: str) -> int:

@@ -22,11 +22,13 @@ from typing import Literal
 import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError
 
+from adapters.breaker import Held
 from adapters.errors import Misconfigured, NeedsPerson, NotFound, PonteError, Rejected, TryLater, UnknownOutcome
 from adapters.http import recording
 from events.store import CallRecord, Claim, Journal, LeaseLost, NewEvent, Outcome, Tx
 from workers.bootstrap import Room
 from workers.faults import reach
+from workers.stopping import stopping
 
 log = structlog.get_logger()
 
@@ -59,6 +61,8 @@ def worker_name() -> str:
 
 def handle(room: Room, routes: Mapping[str, Handler], event_id: str) -> Handled:
     """Work one event if it is its mailbox's head and due; a doubled or late ring finds nothing to do."""
+    if stopping.asked:
+        return Handled("nothing", "stopping")  # it stays due: another worker's
     lease = room.config.ponte.lease_seconds
     claim = room.journal.claim(event_id, worker_name(), lease)
     if claim is None:
@@ -105,9 +109,13 @@ def outcome_of(room: Room, claim: Claim, error: Exception) -> Outcome:
         case UnknownOutcome():
             return Outcome.unknown(error.code, now + timedelta(seconds=error.settles_after), error.sentence, owner=str(error.owner))
         case TryLater():
-            due = now + timedelta(seconds=error.after if error.after is not None else backoff(claim.attempt))
-            if error.connection and error.code == "unreachable":
-                # released by the first poll that gets through, or by time, whichever is first
+            after = backoff(claim.attempt) if error.after is None else error.after
+            if error.code == "breaker_open":
+                # its closing releases; by time they come one by one, not all of them at each probe
+                after = max(after, backoff(claim.attempt))
+            due = now + timedelta(seconds=after)
+            if error.connection and (error.code in ("unreachable", "breaker_open") or isinstance(error, Held)):
+                # released when the breaker closes, by the first poll that gets through, or by time, whichever is first
                 cause = f"connection:{error.connection}"
                 return Outcome.waiting(cause, error.code, error.sentence, owner=str(error.owner), fix=error.fix, due_at=due)
             return Outcome.later(error.code, due, error.sentence, owner=str(error.owner), fix=error.fix)
