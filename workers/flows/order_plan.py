@@ -105,7 +105,7 @@ def plan_won(row: OrderRow | None, deal: Deal, erp: ErpOrder | None, content: di
     resumed = row is not None and row.win_mark == deal.mark
     if resumed and row is not None and row.state in (OrderState.RETURNED, OrderState.REJECTED):
         return Nothing("already_returned")
-    if resumed and row is not None and row.state == OrderState.CANCELLED:
+    if resumed and row is not None and row.state == OrderState.CANCELLED and erp is not None and erp.stage is ErpStage.CANCELLED:
         return Nothing("already_cancelled")  # after it was approved: this same win, worked once more, does not bring it back
     revision = 1 if row is None else row.revision if resumed else row.revision + 1
     if erp is None:
