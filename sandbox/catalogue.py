@@ -10,13 +10,11 @@ import os
 import subprocess
 import sys
 from decimal import Decimal
-from typing import Any
 
 from adapters.erp.tryton import TrytonSettings
 from adapters.erp.tryton.client import Tryton
 from events.masterdata import Kind
 from sandbox import cast
-from sandbox.people import Salesperson
 from sandbox.stage import Stage
 from sandbox.stories import STORIES, Story
 
@@ -26,60 +24,55 @@ AURORA = str(cast.AURORA["name"])
 
 
 def picture_kept(on: Stage) -> None:
-    """A price changes in the ERP: the salesperson's picture and sales text stay"""
-    crm = _loaded(on)
-    picture, told = f"https://pictures.example/{BOLT}-from-sofia.png", "O preferido dos instaladores: não solta com a vibração."
-    text, number = crm.names["fields"]["product"]["sales_description"], crm.names["products"][BOLT]
-    mine = [*_others(crm, number, text), {"FieldKey": text, "BigStringValue": told}]
-    crm.call("PATCH", f"/Products({number})", {"ImageUrl": picture, "OtherProperties": mine})
-    on.tell(f"the salesperson gives {BOLT} a picture and a sales text of their own")
+    """A price changes in the ERP: the sales team's picture and text stay"""
+    _loaded(on)
+    told = "O preferido dos instaladores: não solta com a vibração."
+    on.crm.dress(BOLT, told)
+    picture = on.crm.product(BOLT).picture
+    on.tell(f"the sales team gives {BOLT} a picture and a text of its own")
     _administrator(on).call("product.template.write", [_template(on, BOLT)], {"list_price": Decimal("27.50")})
     on.tell("the ERP raises its price from 23.00 to 27.50")
-    on.check("the CRM shows the new price", Decimal("27.5"), lambda: _product(crm, BOLT)["UnitPrice"])
-    on.check("the picture is the salesperson's", picture, lambda: _product(crm, BOLT)["ImageUrl"], patience=0)
-    on.check("and the sales text", told, lambda: _product(crm, BOLT)["OtherProperties"].get(text), patience=0)
+    on.check("the CRM shows the new price", Decimal("27.5"), lambda: on.crm.product(BOLT).price)
+    on.check("the picture is the sales team's", picture, lambda: on.crm.product(BOLT).picture, patience=0)
+    on.check("and the text", told, lambda: on.crm.product(BOLT).text, patience=0)
 
 
 def product_archived(on: Stage) -> None:
     """A product goes out of use in the ERP and comes back: archived in the CRM, never erased"""
-    crm = _loaded(on)
-    picture = _product(crm, LEFT)["ImageUrl"]
+    _loaded(on)
+    picture = on.crm.product(LEFT).picture
     administrator, template = _administrator(on), _template(on, LEFT)
-    on.check("it is in use", False, lambda: bool(_product(crm, LEFT)["Suspended"]))
+    on.check("it is in use", True, lambda: on.crm.product(LEFT).in_use)
     administrator.call("product.template.write", [template], {"active": False})
     on.tell(f"the ERP takes {LEFT} out of use")
-    on.check("archived in the CRM", True, lambda: bool(_product(crm, LEFT)["Suspended"]))
-    on.check("with its picture", picture, lambda: _product(crm, LEFT)["ImageUrl"], patience=0)
+    on.check("archived in the CRM", False, lambda: on.crm.product(LEFT).in_use)
+    on.check("with its picture", picture, lambda: on.crm.product(LEFT).picture, patience=0)
     administrator.call("product.template.write", [template], {"active": True})
     on.tell("and puts it back")
-    on.check("in use again in the CRM", False, lambda: bool(_product(crm, LEFT)["Suspended"]))
+    on.check("in use again in the CRM", True, lambda: on.crm.product(LEFT).in_use)
 
 
 def credit_left_shown(on: Stage) -> None:
     """What is left of a customer's credit stands on the customer, and moves with an order"""
-    crm = _loaded(on)
-    on.check("the CRM shows what the ERP reckons", True, lambda: _credit_shown(crm) == _credit_left(on))
+    _loaded(on)
+    on.check("the CRM shows what the ERP reckons", True, lambda: _credit_shown(on) == _credit_left(on))
     before = _credit_left(on)
-    deal = crm.sell(AURORA, [("SKU-0011", 10)])
+    deal = on.crm.sell(AURORA, [("SKU-0011", 10)])
     on.tell(f"deal {deal} won: R$ 210 for {AURORA}")
     on.check("approved", "processing", lambda: on.sale_state(deal))
     on.check("the ERP reckons with the order", True, lambda: _credit_left(on) < before)
-    on.check("the CRM shows less credit left", True, lambda: _credit_shown(crm) == _credit_left(on))
-    fields = crm.names["fields"]["contact"]
-    on.check("with the time it was read", bool, lambda: _contact(crm)["OtherProperties"].get(fields["figures_as_of"]))
+    on.check("the CRM shows less credit left", True, lambda: _credit_shown(on) == _credit_left(on))
+    on.check("with the time it was read", bool, lambda: on.crm.customer(AURORA).get("figures_as_of"))
 
 
 MASTER_DATA: tuple[Story, ...] = (picture_kept, product_archived, credit_left_shown)
-WITH_PLOOMES: tuple[Story, ...] = (*STORIES, *MASTER_DATA)
-"""Of the pair with the CRM's twin, which keeps products and credit."""
+EVERY: tuple[Story, ...] = (*STORIES, *MASTER_DATA)
 
 
-def _loaded(on: Stage) -> Salesperson:
-    assert isinstance(on.crm, Salesperson)
+def _loaded(on: Stage) -> None:
     if not on.journal.bindings_page("main", Kind.PRODUCT, limit=1):
         on.check("`ponte backfill` ends well", 0, lambda: _backfill(on), patience=0)
         on.tell("the first load is made: customers and products")
-    return on.crm
 
 
 def _backfill(on: Stage) -> int:
@@ -100,25 +93,6 @@ def _template(on: Stage, code: str) -> int:
     return int(row["template"])
 
 
-def _product(crm: Salesperson, code: str) -> dict[str, Any]:
-    return next(row for row in crm.admin("GET", "dump/Products") if row["Code"] == code)
-
-
-def _contact(crm: Salesperson) -> dict[str, Any]:
-    return next(row for row in crm.admin("GET", "dump/Contacts") if row["Name"] == AURORA)
-
-
-def _others(crm: Salesperson, number: int, key: str) -> list[dict[str, Any]]:
-    """The product's other custom fields: the vendor replaces them whole."""
-    (row,) = crm.call("GET", "/Products", filter=f"Id eq {number}", expand="OtherProperties")
-    said = [{name: value for name, value in each.items() if value is not None} for each in row["OtherProperties"]]
-    return [
-        {name: value for name, value in each.items() if name == "FieldKey" or name.endswith("Value")}
-        for each in said
-        if each["FieldKey"] != key
-    ]
-
-
 def _credit_left(on: Stage) -> Decimal:
     (party,) = on.erp.parties(str(cast.AURORA["tax_id"]))
     fields = ["credit_limit_amount", "credit_amount"]
@@ -126,6 +100,6 @@ def _credit_left(on: Stage) -> Decimal:
     return Decimal(row["credit_limit_amount"]) - Decimal(row["credit_amount"] or 0)
 
 
-def _credit_shown(crm: Salesperson) -> Decimal | None:
-    shown = (_contact(crm)["OtherProperties"] or {}).get(crm.names["fields"]["contact"]["credit_left"])
+def _credit_shown(on: Stage) -> Decimal | None:
+    shown = on.crm.customer(AURORA).get("credit_left")
     return None if shown is None else Decimal(str(shown))

@@ -53,8 +53,7 @@ def main(home: Path = HOME, names: tuple[str, ...] = (), *, real: bool = False) 
         shutil.rmtree(home)
         (home / "faults").mkdir(parents=True)
         os.environ["PONTE_FAULTS"] = str(home / "faults")
-        known = stories.STORIES if real else catalogue.WITH_PLOOMES
-        chosen = tuple(each for each in known if not names or each.__name__ in names)
+        chosen = tuple(each for each in catalogue.EVERY if not names or each.__name__ in names)
         crm_port, erp_port, broker, gateway, flower, courier_port = free_ports(6)
         ports = {"crm_port": crm_port, "erp_port": erp_port, "broker_port": broker, "gateway_port": gateway, "flower_port": flower}
         try:
@@ -99,7 +98,7 @@ def first_visit(config: Config, sandbox: fleet.Sandbox) -> None:
     level = logging.getLogger().level
     logs.configure(config, level="WARNING")
     stage = stage_of(config, sandbox)
-    fine = stories.play(stage, (*stories.PEACEFUL, *(() if sandbox.crm == "bottlecrm" else catalogue.MASTER_DATA)))
+    fine = stories.play(stage, (*stories.PEACEFUL, *catalogue.MASTER_DATA))
     stage.journal.close()
     logging.getLogger().setLevel(level)
     say_on_stdout(f"\nthe stories were played{'' if fine else ', and not all went as they should'}. Now yours: {sandbox.crm_url}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -71,6 +72,28 @@ class Sells(Protocol):
     def texts(self) -> tuple[list[str], list[str]]:
         """Every note and every task of any deal."""
         ...
+
+    def dress(self, code: str, text: str) -> None:
+        """Give a product another picture and sales text, as the sales team does."""
+        ...
+
+    def product(self, code: str) -> ShownProduct: ...
+
+    def customer(self, company: str) -> Mapping[str, Any]:
+        """By word of the common language (`credit_left`, `figures_as_of`, ...); absent or None: nothing is shown."""
+        ...
+
+
+@dataclass(frozen=True)
+class ShownProduct:
+    """A product as its page in the CRM has it."""
+
+    price: Decimal
+    in_use: bool
+    picture: str
+    """Where it is kept; "": none."""
+    text: str
+    """The sales team's."""
 
 
 def _plain(value: Any) -> Any:
@@ -179,7 +202,30 @@ class Salesperson:
     def write_contact(self, company: str, **values: Any) -> None:
         self.call("PATCH", f"/Contacts({self.names['contacts'][company]})", values)
 
+    def dress(self, code: str, text: str) -> None:
+        """The vendor replaces custom fields whole, so the product's other ones go along as they are."""
+        key, number = self.names["fields"]["product"]["sales_description"], self.names["products"][code]
+        (row,) = self.call("GET", "/Products", filter=f"Id eq {number}", expand="OtherProperties")
+        others = [
+            {name: value for name, value in each.items() if value is not None and (name == "FieldKey" or name.endswith("Value"))}
+            for each in row["OtherProperties"]
+            if each["FieldKey"] != key
+        ]
+        picture = f"https://pictures.example/{code}-{self.user}-{time.time_ns()}.png"
+        mine = [*others, {"FieldKey": key, "BigStringValue": text}]
+        self.call("PATCH", f"/Products({number})", {"ImageUrl": picture, "OtherProperties": mine})
+
     # --- reading, without a call of the account's
+
+    def product(self, code: str) -> ShownProduct:
+        row = next(row for row in self.admin("GET", "dump/Products") if row["Code"] == code)
+        text = (row["OtherProperties"] or {}).get(self.names["fields"]["product"]["sales_description"])
+        return ShownProduct(Decimal(row["UnitPrice"]), not row["Suspended"], str(row["ImageUrl"] or ""), str(text or ""))
+
+    def customer(self, company: str) -> Row:
+        row = next(row for row in self.admin("GET", "dump/Contacts") if row["Name"] == company)
+        held = row["OtherProperties"] or {}
+        return {word: held.get(key) for word, key in self.names["fields"]["contact"].items()}
 
     def deal(self, deal: str) -> Row:
         return next(row for row in self.admin("GET", "dump/Deals") if str(row["Id"]) == deal)

@@ -119,6 +119,9 @@ purpose = "purpose"
 complement = "complement"
 district = "district"
 state_registration = "state_registration"
+
+[connections.bottlecrm.settings.fields.customer]
+{customer}
 """
 
 
@@ -178,7 +181,9 @@ def _ploomes(values: Mapping[str, float]) -> tuple[str, str, str]:
 
 def _bottlecrm(home: Path, values: Mapping[str, float]) -> tuple[str, str, str]:
     names = json.loads((home / "bottlecrm.json").read_text(encoding="utf-8"))
-    return "a real BottleCRM", BOTTLECRM.format(returned_stage=names["returned_stage"], **values), names["profiles"]["manager"]
+    customer = "\n".join(['code = "erp_code"', *(f'{word} = "{word}"' for word in CUSTOMER_WORDS if word != "blocked")])
+    section = BOTTLECRM.format(returned_stage=names["returned_stage"], customer=customer, **values)
+    return "a real BottleCRM", section, names["profiles"]["manager"]
 
 
 def ploomes_fields() -> str:

@@ -6,6 +6,7 @@ import json
 import time
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import httpx
 
 from sandbox import cast
 from sandbox.bottlecrm.courier import Courier
-from sandbox.people import Place, Row
+from sandbox.people import Place, Row, ShownProduct
 
 PRICES = {str(each["code"]): str(each["price"]) for each in (*cast.PRODUCTS, cast.UNKNOWN_PRODUCT)}
 
@@ -34,12 +35,15 @@ class BottleSalesperson:
         return dict(json.loads((self.home / "bottlecrm.json").read_text(encoding="utf-8")))
 
     def call(self, method: str, path: str, body: Any = None, *, user: str = "", **params: str | int) -> Row:
-        token = (self.home / "secrets" / f"bottlecrm-{user or self.user}.key").read_text(encoding="utf-8").strip()
-        headers = {"Authorization": f"Bearer {token}"}
+        headers = self._as(user or self.user)
         answer = self.http.request(method, f"{self.url}/api{path}", headers=headers, json=body, params=params or None)
         if not answer.is_success:
             raise RuntimeError(f"the CRM answers {answer.status_code} to {method} {path}: {answer.text[:300]}")
         return dict(answer.json())
+
+    def _as(self, user: str) -> dict[str, str]:
+        token = (self.home / "secrets" / f"bottlecrm-{user}.key").read_text(encoding="utf-8").strip()
+        return {"Authorization": f"Bearer {token}"}
 
     # --- selling
 
@@ -105,12 +109,29 @@ class BottleSalesperson:
         self.call("POST", "/leads/", lead)
         return company
 
+    def dress(self, code: str, text: str) -> None:
+        """BottleCRM lets only an admin change the catalogue: the sales team's manager."""
+        address = f"{self.url}/api/x/products/{self.names['products'][code]}/"
+        picture = {"image": (f"{code}.png", b"\x89PNG\r\n\x1a\n of the sales team", "image/png")}
+        headers, said = self._as("manager"), {"sales_description": text}
+        self.http.patch(address, headers=headers, data=said, files=picture).raise_for_status()
+
     def webhooks(self, **mischief: Any) -> None:
         if self.courier is None:
             raise RuntimeError("webhooks go straight to the gateway here, and cannot be told to misbehave")
         self.courier.mischief = mischief
 
     # --- reading, as an admin sees it
+
+    def product(self, code: str) -> ShownProduct:
+        number = self.names["products"][code]
+        row = self.call("GET", f"/invoices/products/{number}/", user="manager")
+        beside = self.call("GET", f"/x/products/{number}/", user="manager")
+        return ShownProduct(Decimal(row["price"]), row["is_active"], beside["image"] or "", beside["sales_description"])
+
+    def customer(self, company: str) -> Row:
+        row = self.call("GET", f"/accounts/{self.names['accounts'][company]}/", user="manager")["account_obj"]
+        return dict(row["custom_fields"])
 
     def detail(self, deal: str) -> Row:
         return self.call("GET", f"/opportunities/{deal}/", user="manager")

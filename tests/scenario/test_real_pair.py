@@ -15,11 +15,11 @@ import pytest
 
 from events.store import Journal
 from sandbox.bottlecrm.people import BottleSalesperson
+from sandbox.catalogue import EVERY as STORIES
 from sandbox.demo import free_ports
 from sandbox.people import Finance
 from sandbox.prepare import prepare
 from sandbox.stage import Stage
-from sandbox.stories import STORIES
 from tests.bottlecrm import needs_python
 from tests.scenario.fleet import ROOT, sees
 from tests.scenario.test_stories import Played

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from sandbox.catalogue import WITH_PLOOMES as STORIES
+from sandbox.catalogue import EVERY as STORIES
 from tests.scenario.fleet import ROOT
 
 pytestmark = pytest.mark.timeout(900)

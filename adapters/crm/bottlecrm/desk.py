@@ -181,11 +181,12 @@ class BottleCrm:
         changed; without a secret in the settings it says what to do by hand."""
         if self.settings.webhook_secret:
             return ()
+        things = "the deal events and account.deleted" if Kind.CUSTOMER in kinds else "the deal events"
         raise NeedsPerson(
             "webhooks_by_hand",
             f"connection {self.name}: BottleCRM lets no token register webhooks",
             owner=Owner.INTEGRATOR,
-            fix=f"as an admin, add a webhook for the deal events to {url}, and put its secret into webhook_secret",
+            fix=f"as an admin, add a webhook for {things} to {url}, and put its secret into webhook_secret",
         )
 
     # customers and products

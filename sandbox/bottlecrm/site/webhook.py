@@ -17,7 +17,8 @@ from webhooks.models import WebhookEndpoint  # noqa: E402
 
 from sandbox import cast  # noqa: E402
 
-EVENTS = ["deal.created", "deal.updated", "deal.deleted", "deal.won", "deal.lost"]
+EVENTS = ["deal.created", "deal.updated", "deal.deleted", "deal.won", "deal.lost", "account.deleted"]
+"""Other changes of accounts are seen by polls: each write of the bridge's would come back as one."""
 
 
 def main(url: str, secret: str) -> None:
