@@ -7,7 +7,7 @@ committed, it leaves one record.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -125,8 +125,8 @@ class CrmDesk(Protocol):
         """
         ...
 
-    def ensure_webhooks(self, url: str) -> Sequence[str]:
-        """Register what is missing, re-enable what the CRM disabled. Returns what was changed."""
+    def ensure_webhooks(self, url: str, kinds: Collection[Kind] = ()) -> Sequence[str]:
+        """Register what is missing for deals and these kinds of records, re-enable what the CRM disabled. Returns what changed."""
         ...
 
 

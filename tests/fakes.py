@@ -7,7 +7,7 @@ and either of them: it counts the calls and fails those that the test names.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -15,6 +15,7 @@ from typing import Any
 
 from adapters.errors import Conflict, NotFound, Rejected, UnknownOutcome
 from adapters.ports import CrmCapabilities, CrmDocument, ErpCapabilities, Health
+from events.masterdata import Kind
 from events.model import (
     Address,
     Customer,
@@ -200,7 +201,7 @@ class FakeCrm:
     def read_hint(self, headers: Mapping[str, str], body: bytes) -> Hint | None:
         return None
 
-    def ensure_webhooks(self, url: str) -> Sequence[str]:
+    def ensure_webhooks(self, url: str, kinds: Collection[Kind] = ()) -> Sequence[str]:
         return ()
 
 

@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from adapters.gateway import hint_event
+from events.catalogue import Lane
 from events.masterdata import FIELDS, Gone, Kind, Record
+from events.model import Hint
 from events.store import Binding, Journal
 from tests.fakes import EPOCH, Clock
 from tests.fakes_masterdata import FakeBook, Thing
@@ -20,6 +23,8 @@ from workers.bootstrap import Room
 from workers.config import Bridge, Config, Connection, MasterDataRules
 from workers.flows.masterdata import drain, intake
 from workers.flows.masterdata.ownership import Side
+from workers.handling import handle
+from workers.routes import ROUTES
 
 CUSTOMER, PRODUCT = Kind.CUSTOMER, Kind.PRODUCT
 ERP_KEEPS = {CUSTOMER: frozenset({"email", "phone", "street", "number", "name"}), PRODUCT: frozenset[str]()}
@@ -73,6 +78,17 @@ class Stage:
             total += drain.drain(self.room, "main", kind)
         return total
 
+    def hinted(self, side: Side, thing: Thing) -> None:
+        """The system says that something is with this thing."""
+        self.journal.hint(hint_event("main", side, Hint(connection=side, kind=str(thing.kind), id=thing.id, action="update")))
+
+    def ring(self) -> list[str]:
+        """Work by itself what is not drained. How each ended."""
+        ended = []
+        while bells := [bell for lane in (Lane.CONTROL, Lane.ORDERS) for bell in self.journal.due(100, lane)]:
+            ended += [handle(self.room, ROUTES, bell.event_id).code for bell in bells]
+        return ended
+
     def restart(self) -> None:
         """What was in flight is left behind; its leases run out."""
         self.clock.forward(200)
@@ -81,8 +97,8 @@ class Stage:
         """Until nothing is news and nothing is due, however often that takes."""
         for _ in range(40):
             news = self.take_in(*kinds)
-            done = self.drain(*kinds)
-            if not news and not (done.done or done.later):
+            done, alone = self.drain(*kinds), self.ring()
+            if not news and not alone and not (done.done or done.later):
                 return
             self.clock.forward(15)
         raise AssertionError("it never comes to rest")

@@ -21,6 +21,7 @@ from workers.bootstrap import Room, adapter, open_journal
 from workers.broker import broker_findings, secret_file
 from workers.config import Config, ConfigError, Connection
 from workers.fleet_status import read_status
+from workers.flows.masterdata.ends import kinds_hinted
 
 SKEW_SECONDS = 5.0
 CELERY_PATIENCE = 2.0
@@ -227,7 +228,7 @@ def _health(name: str, health: Health) -> Iterator[Finding]:
 
 def _register(room: Room, name: str) -> Iterator[Finding]:
     base = room.config.ponte.gateway_url or f"http://127.0.0.1:{room.config.ponte.gateway_port}"
-    changed = room.crm(name).ensure_webhooks(f"{base.rstrip('/')}/webhooks/{name}")
+    changed = room.crm(name).ensure_webhooks(f"{base.rstrip('/')}/webhooks/{name}", kinds_hinted(room, name))
     yield Finding(f"{name} webhooks", True, f"registered: {', '.join(changed)}" if changed else "all registered")
 
 

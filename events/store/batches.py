@@ -170,9 +170,10 @@ def _newest(conn: Connection, things: Sequence[str]) -> dict[tuple[str, str], tu
 
 
 def supersede_older(tx: Tx, things: Collection[str]) -> int:
-    """End older open states of these things in the bulk lane that nobody works on. The newest always stays. Returns how many.
+    """End older open states of these things that nobody works on. The newest always stays. Returns how many.
 
-    What was moved to another lane is left: somebody waits for it there.
+    Those in the bulk lane, and looked at by a hint in the control lane. What was moved to another lane is left: somebody waits
+    for it there.
     """
     newer_waits = exists().where(
         _newer.c.thing == mailbox.c.thing,
@@ -183,7 +184,7 @@ def supersede_older(tx: Tx, things: Collection[str]) -> int:
     ended = line.ending(Outcome.superseded("newer_state"), tx.now)
     count = 0
     for some in chunks(list(things)):
-        older = (mailbox.c.thing.in_(some), mailbox.c.lane == Lane.BULK, mailbox.c.state.in_(SUPERSEDABLE))
+        older = (mailbox.c.thing.in_(some), mailbox.c.lane.in_((Lane.BULK, Lane.CONTROL)), mailbox.c.state.in_(SUPERSEDABLE))
         count += tx.conn.execute(update(mailbox).where(mailbox.c.settled_at.is_(None), *older, newer_waits).values(ended)).rowcount
     return count
 

@@ -17,6 +17,7 @@ from adapters.crm.ploomes.client import PloomesClient
 from adapters.errors import Misconfigured, NeedsPerson, NotFound, TryLater, UnknownOutcome
 from adapters.http import recording
 from adapters.ports import CrmDocument, HintMalformed, HintRefused
+from events.masterdata import Kind, Write
 from events.model import Address, DealStatus
 from tests.ploomes import PloomesTwin, Row, running_twin
 
@@ -523,6 +524,24 @@ def test_what_the_crm_sends_is_a_hint_at_the_deal(twin: PloomesTwin, crm: Ploome
     assert {"create", "win", "delete"} <= {hint.action for hint in hints if hint}
 
 
+def test_contacts_and_products_are_hinted_at_where_they_are_carried(twin: PloomesTwin, crm: PloomesCrm) -> None:
+    twin.admin("POST", "webhooks", {"off": True})
+    deals = len(crm.ensure_webhooks(HOOK))
+    assert [each for each in crm.ensure_webhooks(HOOK, list(Kind)) if not each.endswith("registered")] == []
+    assert len(twin.dump("Webhooks")) == deals + 6
+    assert (crm.ensure_webhooks(HOOK, list(Kind)), crm.health().problems) == ([], ())
+    contact, product = twin.names["contacts"][AURORA], twin.names["products"]["SKU-0001"]
+    twin.write("PATCH", f"/Contacts({contact})", {"Email": "novo@aurora.example"})
+    twin.write("PATCH", f"/Products({product})", {"Name": "Renomeado"})
+    hints = [crm.read_hint({"x-ploomes-validation-key": row["key"]}, row["body"].encode()) for row in twin.dump("outbox")]
+    assert [(hint.kind, hint.id, hint.action) for hint in hints if hint] == [
+        ("customer", str(contact), "update"),
+        ("product", str(product), "update"),
+    ]
+    crm.write_records(Kind.PRODUCT, [Write(Kind.PRODUCT, str(product), "", {"name": "Da ponte"})])
+    assert len(twin.dump("outbox")) == 2
+
+
 def body(**fields: Any) -> bytes:
     return json.dumps({"Action": "Update", "Entity": "Deals"} | fields).encode()
 
@@ -551,7 +570,9 @@ def test_both_shapes_are_understood_and_others_refused(twin: PloomesTwin, crm: P
     assert hint(body(Entity="Deal", ResourceId=7)) == ("deal", "7")
     assert hint(body(Entity="Orders", New={"Id": 9, "DealId": 7})) == ("deal", "7")
     assert hint(body(Entity="Quotes", New={"Id": 9, "DealId": None})) is None
-    assert hint(body(Entity="Contacts", New={"Id": 9})) is None
+    assert hint(body(Entity="Contacts", New={"Id": 9})) == ("customer", "9")
+    assert hint(body(Entity="Products", Action="Delete", New=None, Old={"Id": 9})) == ("product", "9")
+    assert hint(body(Entity="Contacts", New={"Id": "9 or 1"})) is None
     assert hint(body(Entity="Tasks", New={"Id": 9, "DealId": 7})) is None
     for wrong in (
         b"",

@@ -210,7 +210,7 @@ def test_ends_that_are_well_and_clocks_that_differ(tmp_path: Path) -> None:
     late = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=60)
     erp.health = lambda: Health(True, "us", late)  # type: ignore[method-assign]
     asked: list[str] = []
-    crm.ensure_webhooks = lambda url: asked.append(url) or ("Deal create",)  # type: ignore[func-returns-value,method-assign]
+    crm.ensure_webhooks = lambda url, kinds=(): asked.append(url) or ("Deal create",)  # type: ignore[func-returns-value,method-assign]
     room = Room(config, journal, {"crm": crm, "erp": erp})
     said = {each.name: each for each in doctor.ends(room, True)}
     assert said["crm"].ok and said["crm webhooks"].ok and asked == ["http://127.0.0.1:8600/webhooks/crm"]

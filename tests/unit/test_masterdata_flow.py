@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import pytest
 
-from events.catalogue import look_thing
 from events.masterdata import Kind, Written
 from events.model import Customer
-from events.store import NewEvent, OrderRow
+from events.store import OrderRow
 from tests.fakes_masterdata import UNREACHABLE
 from tests.stage_masterdata import CUSTOMER, PRODUCT, Killed, Stage, staged
 from workers import schedule
 from workers.bootstrap import Room
 from workers.config import MasterDataRules
-from workers.flows import customers
+from workers.flows import customers, hints
 from workers.flows.masterdata import drain
 from workers.flows.masterdata import plan as plans
 from workers.flows.masterdata.intake import feed
@@ -396,20 +396,53 @@ def test_an_open_order_keeps_its_archived_product_and_its_salesperson_hears_of_i
     assert [(each["kind"], each["deal_id"], each["facts"]["product_code"]) for each in told] == [("product_archived", "1", "P1")]
 
 
-def test_a_hint_is_a_reason_to_look(stage: Stage) -> None:
+def test_a_hint_is_carried_at_once_and_its_echo_is_nobodys_change(stage: Stage) -> None:
     acme = stage.erp.add(CUSTOMER, name="acme", tax_id="11", email="a@b.example")
     stage.sync()
+    for number in range(9):
+        stage.erp.add(CUSTOMER, name="another", tax_id=f"2{number}")
+    stage.take_in()
     there = stage.twin(acme)
     stage.crm.edit(there, email="NEW@B.EXAMPLE")
-    for mark in ("1", "2"):
-        hint = NewEvent(
-            "HintReceived", "main", "crm", "customer", there.id, mark, look_thing("crm", "customer", there.id), stage.clock()
-        )
-        stage.journal.hint(hint)
-        assert handle(stage.room, ROUTES, hint.event_id).state == "done"
-        stage.drain(CUSTOMER)
-    assert acme.fields["email"] == "NEW@B.EXAMPLE"
-    assert len(stage.erp.wrote) == 1
+    stage.hinted("crm", there)
+    assert stage.ring() == ["CustomerChanged", "update"]
+    assert (acme.fields["email"], len(stage.erp.wrote), len(stage.crm.all(CUSTOMER))) == ("NEW@B.EXAMPLE", 1, 1)
+    writes = len(stage.erp.wrote), len(stage.crm.wrote)
+    for side, thing in (("erp", acme), ("crm", there)) * 2:
+        stage.hinted(side, thing)  # type: ignore[arg-type]
+        assert stage.ring() == ["nothing_new"]
+    assert writes == (len(stage.erp.wrote), len(stage.crm.wrote))
+
+
+def test_an_import_in_the_crm_costs_no_call_and_a_flood_is_left_to_the_poll(stage: Stage) -> None:
+    known = [stage.erp.add(CUSTOMER, name="acme", tax_id=f"1{number}") for number in range(hints.FLOOD + 5)]
+    stage.sync()
+    leads = [stage.crm.add(CUSTOMER, name="lead", tax_id=f"9{number}") for number in range(9)]
+    stage.crm.calls.clear()
+    for each in leads:
+        stage.hinted("crm", each)
+    assert (stage.ring(), stage.crm.calls) == (["not_in_the_erp"] * 9, [])
+    for each in known:
+        stage.crm.edit(stage.twin(each), email="NEW@B.EXAMPLE")
+        stage.hinted("crm", stage.twin(each))
+    assert Counter(stage.ring())["left_to_the_poll"] == 4
+    stage.sync()
+    assert {each.fields["email"] for each in known} == {"NEW@B.EXAMPLE"}
+
+
+def test_alone_as_in_a_batch_news_ends_what_waited_and_a_persons_case_is_closed(stage: Stage) -> None:
+    for _ in range(2):
+        stage.crm.add(CUSTOMER, name="ACME", tax_id="11")
+    acme = stage.erp.add(CUSTOMER, name="acme", tax_id="11")
+    stage.hinted("erp", acme)
+    stage.ring()
+    assert [each.sort for each in stage.journal.reviews("main")] == ["ambiguous"]
+    stage.erp.edit(acme, tax_id="12")
+    stage.hinted("erp", acme)
+    stage.ring()
+    ended = [code for code in stage.codes(acme) if code != "applied CustomerChanged"]
+    assert ended == ["superseded newer_state", "applied create"]
+    assert (stage.journal.reviews("main"), stage.twin(acme).fields["tax_id"]) == ([], "12")
 
 
 def test_one_event_alone_is_worked_like_a_batch_of_one(stage: Stage) -> None:

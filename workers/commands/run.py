@@ -13,6 +13,7 @@ from workers import fleet
 from workers.bootstrap import Room, open_journal
 from workers.commands.common import SANDBOX_CONFIG, config_path, loaded
 from workers.config import Config
+from workers.flows.masterdata.ends import kinds_hinted
 from workers.supervisor import say_on_stdout, supervise
 
 REAL_SANDBOX = SANDBOX_CONFIG.parent.with_name("sandbox-real")
@@ -81,7 +82,7 @@ def register_webhooks(config: Config, say: Callable[[str], None] = say_on_stdout
         if connection.role != "crm" or not connection.webhooks:
             continue
         try:
-            changed = room.crm(name).ensure_webhooks(gateway_of(config, name))
+            changed = room.crm(name).ensure_webhooks(gateway_of(config, name), kinds_hinted(room, name))
         except PonteError as error:
             fine = False
             say(f"{name}: webhooks not registered ({error.code}), polling goes on; later `ponte doctor --fix`. {error.fix}")

@@ -1,15 +1,23 @@
-"""A hint says where to look; looking makes the events. A webhook's own content is never believed."""
+"""A hint says where to look; looking makes the events. A webhook's own content is never believed.
+
+A hint of one customer or product is looked at and carried at once, beside whatever batches are under way. What the ERP does not
+know (a lead, a contact that somebody imports) costs no call, and a flood of hints is left to the poll, which reads by pages.
+"""
 
 from __future__ import annotations
 
+from events.catalogue import Lane
 from events.masterdata import Kind
-from events.store import Claim, Outcome
+from events.store import Claim, Outcome, State
 from workers.bootstrap import Room
 from workers.flows.masterdata import intake
 from workers.flows.masterdata.ends import EVENT, carried
 from workers.flows.masterdata.ownership import Side
 from workers.flows.sightings import look_at_deal
 from workers.handling import Done
+
+FLOOD = 50
+"""So many hints of a bridge wait: an import, or a bulk change."""
 
 
 def hint_received(room: Room, claim: Claim) -> Done:
@@ -29,5 +37,14 @@ def _record_hinted(room: Room, claim: Claim) -> Done:
     if not carried(room, bridge, kind):
         return Done(Outcome.superseded("kind_not_carried"))
     side: Side = "crm" if event.connection == bridge.crm else "erp"
-    news = intake.look(room, event.bridge, kind, side, [event.subject_id], event.id)
+    if side == "crm" and room.journal.binding(event.bridge, kind, crm_id=event.subject_id) is None:
+        return Done(Outcome.superseded("not_in_the_erp"))
+    if _polled(room, claim, kind) and room.journal.backlog(event.bridge, [event.type]).get(State.DUE, 0) > FLOOD:
+        return Done(Outcome.superseded("left_to_the_poll"))
+    news = intake.look(room, event.bridge, kind, side, [event.subject_id], event.id, Lane.CONTROL)
     return Done(Outcome.applied(code=EVENT[kind] if news else "nothing_new"))
+
+
+def _polled(room: Room, claim: Claim, kind: Kind) -> bool:
+    connection = claim.event.connection
+    return room.config.connections[connection].poll and bool(room.journal.cursor(connection, intake.feed(claim.event.bridge, kind)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -182,9 +182,9 @@ class PloomesCrm:
     def read_hint(self, headers: Mapping[str, str], body: bytes) -> Hint | None:
         return webhooks.read_hint(self.name, self.settings.validation_key, headers, body)
 
-    def ensure_webhooks(self, url: str) -> Sequence[str]:
+    def ensure_webhooks(self, url: str, kinds: Collection[Kind] = ()) -> Sequence[str]:
         with within(self.settings.total_deadline):
-            return webhooks.ensure(self._client, url)
+            return webhooks.ensure(self._client, url, kinds)
 
     # Master data, see `adapters.crm.ploomes.records`
 

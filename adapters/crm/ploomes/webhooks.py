@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from adapters.crm.ploomes.client import PloomesClient, Row
+from adapters.crm.ploomes.records.lookups import ENTITY
 from adapters.errors import NeedsPerson
 from adapters.ports import HintMalformed, HintRefused
+from events.masterdata import Kind
 from events.model import Hint, Owner
 
 LARGEST_HINT = 256 * 1024
 DEAL_ENTITY = 2
+_RECORDS = {"contact": Kind.CUSTOMER, "product": Kind.PRODUCT}
 _HEADER = "x-ploomes-validation-key"
 _DOCUMENTS = ("order", "quote")
 _ACTIONS = {
@@ -34,10 +37,7 @@ _ACTIONS = {
 
 
 def read_hint(connection: str, validation_key: str, headers: Mapping[str, str], body: bytes) -> Hint | None:
-    """See `CrmDesk.read_hint`. Deals, and the documents of a deal, hint at the deal; the rest are None.
-
-    Contacts and products come by the feed: an import of thousands is a few pages there, and would be thousands of looks here.
-    """
+    """See `CrmDesk.read_hint`. A deal, and the documents of a deal, hint at the deal; contacts and products at themselves."""
     given = next((value for name, value in headers.items() if name.lower() == _HEADER), "")
     if not hmac.compare_digest(given.encode(), validation_key.encode()):
         raise HintRefused(f"connection {connection}: the validation key is missing or wrong")
@@ -55,43 +55,60 @@ def read_hint(connection: str, validation_key: str, headers: Mapping[str, str], 
         subject = row.get("Id", found.get("ResourceId"))
         if not _is_id(subject):
             raise HintMalformed("a deal without an id")
+    elif entity in _RECORDS:
+        subject = row.get("Id", found.get("ResourceId"))
     elif entity in _DOCUMENTS:
         subject = row.get("DealId")
     else:
         return None
     if not _is_id(subject):
         return None
-    return Hint(connection=connection, kind="deal", id=str(subject), action=found["Action"].strip().lower()[:40])
+    kind = str(_RECORDS.get(entity, "deal"))
+    return Hint(connection=connection, kind=kind, id=str(subject), action=found["Action"].strip().lower()[:40])
 
 
 def _is_id(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
-def ensure(client: PloomesClient, url: str) -> Sequence[str]:
-    """Register what is missing for deals, wake what was disabled, correct our own that point elsewhere. Says what changed.
+def ensure(client: PloomesClient, url: str, kinds: Collection[Kind] = ()) -> Sequence[str]:
+    """Register what is missing for deals and these kinds, wake what was disabled, correct our own that point elsewhere.
+
+    Says what changed.
 
     Registrations of others are left alone: ours are those at this url, or made by our user for the same path elsewhere.
     """
     key = client.settings.validation_key
     changed: list[str] = []
     registered = list(_ours(client, url))
-    for word, action in _actions(client).items():
-        row = next((each for each in registered if each.get("ActionId") == action), None)
+    for name, entity, word, action in _wanted(client, kinds):
+        row = next((each for each in registered if (each.get("EntityId"), each.get("ActionId")) == (entity, action)), None)
         if row is None:
-            body = {"EntityId": DEAL_ENTITY, "ActionId": action, "CallbackUrl": url, "ValidationKey": key}
+            body = {"EntityId": entity, "ActionId": action, "CallbackUrl": url, "ValidationKey": key}
             client.create("/Webhooks", body)
-            changed.append(f"deal {word}: registered")
+            changed.append(f"{name} {word}: registered")
         elif wrong := _wrong(row, url, key):
             client.send("PATCH", f"/Webhooks({row['Id']})", wrong, repeatable=True)
-            changed.append(f"deal {word}: " + ("enabled again" if "Active" in wrong else "corrected"))
+            changed.append(f"{name} {word}: " + ("enabled again" if "Active" in wrong else "corrected"))
     return changed
+
+
+def _wanted(client: PloomesClient, kinds: Collection[Kind]) -> Iterator[tuple[str, int, str, int]]:
+    """Name, entity, word and action of each registration. A record is created, changed and deleted; a deal is won besides."""
+    actions = _actions(client)
+    for word, action in actions.items():
+        yield "deal", DEAL_ENTITY, word, action
+    for kind in Kind:
+        for word in ("create", "update", "delete"):
+            if kind in kinds and word in actions:
+                yield str(kind), ENTITY[kind], word, actions[word]
 
 
 def problems(client: PloomesClient, path: str) -> list[str]:
     """What `doctor` says of the registrations at this path of the gateway; nothing is changed."""
     rows = [row for row in _registrations(client) if urlsplit(str(row.get("CallbackUrl"))).path == path]
-    missing = [word for word, action in _actions(client).items() if not any(row.get("ActionId") == action for row in rows)]
+    there = {row.get("ActionId") for row in rows if row.get("EntityId") == DEAL_ENTITY}
+    missing = [word for word, action in _actions(client).items() if action not in there]
     asleep = [str(row["Id"]) for row in rows if row.get("Active") is False]
     found = []
     if missing:
@@ -102,7 +119,7 @@ def problems(client: PloomesClient, path: str) -> list[str]:
 
 
 def _registrations(client: PloomesClient) -> list[Row]:
-    return [row for row in client.every("/Webhooks", "Id gt 0") if row.get("EntityId") == DEAL_ENTITY]
+    return [row for row in client.every("/Webhooks", "Id gt 0") if row.get("EntityId") in (DEAL_ENTITY, *ENTITY.values())]
 
 
 def _ours(client: PloomesClient, url: str) -> list[Row]:

@@ -139,22 +139,25 @@ class _BoundMeanwhile(Exception):
 
 
 def _settle(at: Ends, results: Sequence[Result]) -> None:
-    kind = str(at.kind)
-
     def write(tx: Tx, ours: Sequence[Claim]) -> None:
         standing = {each.event.id for each in ours}
-        mine = [each for each in results if each.claim.event.id in standing]
-        for each in mine:
-            each.write(at, tx)
-        supersede_older(tx, {new.thing for each in mine for new in each.follow_ups})
-        bound = {each.bound.erp_id: each for each in mine if each.bound is not None}
-        refused = tx.bind_many(at.name, kind, [each.bound for each in bound.values() if each.bound is not None])
-        if refused:
-            raise _BoundMeanwhile({bound[each.erp_id].erp_id for each in refused})
-        if over := [each.erp_id for each in mine if each.settles_reviews and each.outcome.state is State.APPLIED]:
-            tx.close_reviews(at.name, kind, over, SETTLED_ITSELF)
+        _with_outcomes(at, tx, [each for each in results if each.claim.event.id in standing])
 
     at.room.journal.settle_many([(each.claim, each.outcome) for each in results], write)
+
+
+def _with_outcomes(at: Ends, tx: Tx, results: Sequence[Result]) -> None:
+    """All that is remembered of them, in the transaction that settles them. Raises `_BoundMeanwhile`."""
+    kind = str(at.kind)
+    for each in results:
+        each.write(at, tx)
+    supersede_older(tx, {new.thing for each in results for new in each.follow_ups})
+    bound = {each.bound.erp_id: each for each in results if each.bound is not None}
+    refused = tx.bind_many(at.name, kind, [each.bound for each in bound.values() if each.bound is not None])
+    if refused:
+        raise _BoundMeanwhile({bound[each.erp_id].erp_id for each in refused})
+    if over := [each.erp_id for each in results if each.settles_reviews and each.outcome.state is State.APPLIED]:
+        tx.close_reviews(at.name, kind, over, SETTLED_ITSELF)
 
 
 def item_of(at: Ends, claim: Claim) -> Item:
@@ -172,9 +175,12 @@ def record_changed(room: Room, claim: Claim) -> Done:
     (result,) = carry_out(at, [claim], survey(at, [item_of(at, claim)]))
 
     def write(tx: Tx) -> None:
-        result.write(at, tx)
-        if result.bound is not None and tx.bind_many(at.name, str(at.kind), [result.bound]):
-            raise TryLater("bound_meanwhile", after=SOON)
+        if result.outcome.state in FOR_A_PERSON:
+            supersede_older(tx, {claim.event.thing})
+        try:
+            _with_outcomes(at, tx, [result])
+        except _BoundMeanwhile:
+            raise TryLater("bound_meanwhile", after=SOON) from None
 
     return Done(result.outcome, (), write)
 

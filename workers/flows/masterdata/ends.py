@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
-from adapters.errors import Misconfigured
+from adapters.errors import Misconfigured, PonteError
 from adapters.ports import RecordBook, RecordCapabilities
 from events.masterdata import Kind
 from workers.bootstrap import Room
@@ -51,6 +51,15 @@ def carried(room: Room, bridge: Bridge, kind: Kind) -> bool:
     if not settings(bridge, kind).sync:
         return False
     return hasattr(room.crm(bridge.crm), "write_records") and hasattr(room.erp(bridge.erp), "changed_records")
+
+
+def kinds_hinted(room: Room, crm: str) -> list[Kind]:
+    """What the bridge of this CRM carries: what it should send webhooks of, besides deals."""
+    try:
+        _, bridge = room.config.bridge_of_crm(crm)
+        return [kind for kind in Kind if carried(room, bridge, kind)]
+    except (PonteError, StopIteration):
+        return []  # an ERP that cannot be set up keeps nobody from hearing of deals
 
 
 def ends(room: Room, bridge_name: str, kind: Kind) -> Ends:

@@ -8,8 +8,9 @@ The waiting line is named after the ERP's thing, whichever side speaks of it, so
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
-from events.catalogue import record_thing
+from events.catalogue import Lane, record_thing
 from events.masterdata import Gone, Kind, Page, Record
 from events.store import Binding, NewEvent
 from workers.bootstrap import Room
@@ -49,15 +50,15 @@ def take_in(
     return news
 
 
-def look(room: Room, bridge: str, kind: Kind, side: Side, ids: Sequence[str], because: str) -> int:
+def look(room: Room, bridge: str, kind: Kind, side: Side, ids: Sequence[str], because: str, lane: Lane | None = None) -> int:
     """Journal what these things say now, as a page of its own: a newer state ends the wait of an older one. How many were news.
 
     `because` names the reason, such as a hint's id: the same again is no other fact, but what is seen for another reason is,
-    for a state may have come back (gone, there, gone again).
+    for a state may have come back (gone, there, gone again). `lane`: to be worked there, each by itself, beside all batches.
     """
     at = ends(room, bridge, kind)
     seen = at.book(side).records(kind, list(dict.fromkeys(ids)))
-    events = sightings(at, side, list(seen.values()), because)
+    events = [replace(each, lane=lane) for each in sightings(at, side, list(seen.values()), because)]
     name = f"{feed(bridge, kind)}:looks"
     return room.journal.publish_page(events, connection=at.connection(side), feed=name, cursor=because) if events else 0
 
