@@ -1,98 +1,14 @@
-"""Faults to order: what the next matching calls will suffer. Never on by themselves."""
+"""Ploomes' limit; what may be ordered to go wrong is every twin's."""
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections import Counter, deque
-from dataclasses import dataclass, field
-from typing import Literal, get_args
 
-from sandbox.ploomes.odata import View
+from sandbox.twins.faults import KINDS, Fault, Faults
 
-Kind = Literal[
-    "429", "500_before", "500_after", "timeout", "late", "cut_before", "cut_after", "empty", "stale", "garbage", "slow", "trickle"
-]
-KINDS = get_args(Kind)
-
-
-@dataclass
-class Fault:
-    """`times` matching calls, after the first `skip` of them, suffer `kind`. `method` and `path` are regular expressions, the
-    path with its decoded query.
-
-    429: refused, with `retry_after` seconds if given · 500_before, 500_after: error without and with the work done ·
-    timeout: no answer for `seconds`; the work is done `commit` = before or after the wait, or never · late: 504 at once, the work
-    is done `seconds` later · cut_before, cut_after: the connection is cut without and with the work done · empty: 200 with an
-    empty `value`, nothing done · stale: reads show the state of the moment of switching on, for `seconds` (times is ignored) ·
-    garbage: work done, the body is not JSON · slow: answered after `seconds` · trickle: the body comes in drops over `seconds`.
-    """
-
-    kind: Kind
-    method: str = ".*"
-    path: str = ".*"
-    times: int = 1
-    skip: int = 0
-    seconds: float = 1.0
-    commit: Literal["before", "after", "never"] = "before"
-    retry_after: float | None = None
-    id: int = 0
-    hits: int = 0
-    until: float = 0.0
-    snapshot: View | None = field(default=None, repr=False)
-
-    def __post_init__(self) -> None:
-        """Raises `ValueError` for a kind that there is not, or a wrong expression."""
-        if self.kind not in KINDS or self.commit not in ("before", "after", "never"):
-            raise ValueError(f"kind is one of {', '.join(KINDS)}; commit is before, after or never")
-        try:
-            re.compile(self.method), re.compile(self.path)
-        except re.error as error:
-            raise ValueError(f"not a regular expression: {error}") from None
-
-    def matches(self, method: str, path: str) -> bool:
-        return re.fullmatch(self.method, method) is not None and re.search(self.path, path) is not None
-
-
-class Faults:
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._active: list[Fault] = []
-        self._last = 0
-
-    def add(self, fault: Fault) -> Fault:
-        with self._lock:
-            self._last += 1
-            fault.id = self._last
-            fault.until = time.monotonic() + fault.seconds
-            self._active.append(fault)
-        return fault
-
-    def clear(self) -> None:
-        with self._lock:
-            self._active.clear()
-
-    def list(self) -> list[dict[str, object]]:
-        with self._lock:
-            return [{key: value for key, value in vars(each).items() if key not in ("snapshot", "until")} for each in self._active]
-
-    def take(self, method: str, path: str) -> Fault | None:
-        """The fault that this call suffers, counted. The first one ordered wins; a used-up one stays listed with its hits."""
-        with self._lock:
-            for fault in self._active:
-                if fault.kind == "stale":
-                    if time.monotonic() < fault.until and method == "GET" and fault.matches(method, path):
-                        fault.hits += 1
-                        return fault
-                elif fault.times > 0 and fault.matches(method, path):
-                    if fault.skip > 0:
-                        fault.skip -= 1
-                        continue
-                    fault.times -= 1
-                    fault.hits += 1
-                    return fault
-        return None
+__all__ = ["KINDS", "Fault", "Faults", "Limit"]
 
 
 class Limit:
