@@ -1,0 +1,308 @@
+"""Omie's JSON API: one call, its faults by their consequence, and reads that vary so that none is refused as redundant.
+
+The same method with the same parameters within a minute is refused, whoever of us asks, and ten such errors shut the app out for
+half an hour (facts/OMIE, rate limits). So nothing is ever repeated as it was:
+
+    a read    has variants (a page size, another key) that ask the same: one that was not asked within the minute is taken
+    a write   is sent once. Refused as redundant, its twin before it may have succeeded: the outcome is unknown, and looked for
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import islice
+from typing import Any, NoReturn
+from zoneinfo import ZoneInfo
+
+import httpx
+
+from adapters.erp.omie.faults import BLOCK_SECONDS, Fault, Kind, Refused, fault_of, speaks
+from adapters.erp.omie.settings import OmieSettings
+from adapters.errors import Misconfigured, NeedsPerson, NotFound, PonteError, TryLater, UnknownOutcome
+from adapters.http import HttpClient, Takes, json_of, retry_after, server_time
+from events.model import Owner
+
+Row = dict[str, Any]
+
+PAGE = 100
+"""Largest page that every service gives (facts/OMIE, paging)."""
+_READ_ATTEMPTS = 3
+_NOTHING_SENT = frozenset({"unreachable", "certificate", "deadline", "budget", "breaker_open"})
+
+
+class Redundant(PonteError):
+    """This very call was made within the minute, by us or by another of our processes."""
+
+    def __init__(self, call: str, seconds: float) -> None:
+        super().__init__("redundant", f"{call} was asked just now with the same parameters")
+        self.seconds = seconds
+
+
+class Empty(PonteError):
+    """Omie says that there are no records. What that proves is the caller's to decide."""
+
+
+@dataclass(frozen=True)
+class Walked:
+    """A page of a list: `position` is where the next one begins, `total` how many the whole list holds."""
+
+    rows: Sequence[Row]
+    position: int
+    total: int
+    last: bool
+
+
+_PAGING = ("pagina", "registros_por_pagina", "total_de_registros")
+_Turn = Callable[[str, float], AbstractContextManager[None]]
+"""`adapters.method_budget.MethodBudget.method`: a call of one method may be made within the block."""
+
+
+class Omie:
+    """One app of one company. Safe for threads."""
+
+    def __init__(
+        self, name: str, settings: OmieSettings, *, budget: Takes | None = None, guard: Callable[[], None] | None = None
+    ) -> None:
+        self.name, self.settings = name, settings
+        self.zone = ZoneInfo(settings.timezone)
+        self.server_time: dt.datetime | None = None
+        self._turn: _Turn | None = getattr(budget, "method", None)
+        self._http = HttpClient(
+            name, settings.url, deadline=settings.deadline, budget=budget, guard=guard, refused=(), answers=_is_a_fault
+        )
+        self._lock = threading.Lock()
+        self._asked: dict[str, float] = {}
+        """Digest of a call -> when it may be made again."""
+        self._kept: dict[str, tuple[float, Any]] = {}
+        self.products: dict[str, tuple[float, Any]] = {}
+        """SKU -> when it was read, and what was (`omie.products.Product`)."""
+        self.orders: dict[str, tuple[str, str]] = {}
+        """Order id -> its key and number, by which it can be asked for in other ways."""
+        self.beside: dict[str, tuple[str, Any]] = {}
+        """Order id -> version, and what was read beside the order in that version."""
+
+    def close(self) -> None:
+        self._http.close()
+
+    # --- calls
+
+    def read(self, service: str, call: str, variants: Iterable[Mapping[str, Any]]) -> Row:
+        """The first answer of `variants`, which all ask the same.
+
+        Raises `Empty` and `NotFound` as Omie says them, `TryLater` when no variant was answered.
+        """
+        return self._read(service, call, variants)[1]
+
+    def walk(
+        self, service: str, call: str, which: Mapping[str, Any], into: str, *, hungarian: bool = False, position: int = 0
+    ) -> Iterator[Walked]:
+        """A whole list from its `position`-th record, as it is ordered. Raises `Empty` when there is no record there at all.
+
+        A page that has to be asked once more is asked in another size, so a place in the list is a count of records, not a page.
+        What comes in between moves others back, so that one may come twice; where some were deleted it goes back by as many.
+        """
+        number, size, totals = ("nPagina", "nRegPorPagina", "nTotRegistros") if hungarian else _PAGING
+        preferred, total = random.randint(PAGE // 2, PAGE), 0
+
+        def ways() -> Iterator[Row]:
+            for each in (preferred, *random.sample(range(PAGE // 2, PAGE + 1), PAGE // 2 + 1)):
+                yield {**which, number: position // each + 1, size: each}
+
+        while True:
+            asked, answer = self._read(service, call, ways())
+            preferred, known = asked[size], int(str(answer.get(totals) or 0))
+            if known < total:
+                position, total = max(0, position - (total - known)), known
+                continue
+            rows, total = rows_of(answer, into)[position % preferred :], known
+            position += len(rows)
+            last = position >= total or not rows
+            yield Walked(rows, position, total, last)
+            if last:
+                return
+
+    def _read(self, service: str, call: str, variants: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], Row]:
+        trouble: PonteError | None = None
+        for attempt, param in enumerate(islice(self._fresh(call, variants), _READ_ATTEMPTS)):
+            time.sleep(random.uniform(0.1, 0.3) * attempt)
+            try:
+                return param, self._ask(service, call, param)
+            except Redundant as error:
+                trouble = TryLater("redundant", f"connection {self.name}: {error.sentence}", after=error.seconds)
+            except UnknownOutcome as error:  # a read leaves nothing behind
+                trouble = TryLater(error.code, error.sentence)
+        if trouble is not None:
+            raise trouble
+        sentence = f"connection {self.name}: {call} was asked in every way within the minute"
+        raise TryLater("redundant", sentence, after=self.settings.minute_seconds / 4)
+
+    def write(self, service: str, call: str, param: Mapping[str, Any]) -> Row:
+        """Sent once. Raises `Refused` for Omie's no, `UnknownOutcome` when it may have been done, `Redundant` when it surely was
+        sent before, within the minute."""
+        wait = self._again_in(call, param)
+        if wait > 0:
+            raise Redundant(call, wait)
+        return self._ask(service, call, param)
+
+    def _ask(self, service: str, call: str, param: Mapping[str, Any]) -> Row:
+        settings = self.settings
+        digest = _digest(call, param)
+        body = {"call": call, "app_key": settings.app_key, "app_secret": settings.app_secret, "param": [param]}
+        self._remember(digest)
+        try:
+            with self._turn(call, settings.deadline) if self._turn is not None else nullcontext():
+                response = self._http.request(
+                    "POST",
+                    service,
+                    repeatable=False,
+                    settles_after=settings.settles_after,
+                    content=json.dumps(body, default=_number, ensure_ascii=False).encode(),
+                    headers={"Content-Type": "application/json"},
+                    note=call,
+                )
+        except TryLater as error:
+            if error.code in _NOTHING_SENT:
+                self._forget(digest)
+            raise
+        self.server_time = server_time(response) or self.server_time
+        fault = fault_of(response.status_code, _json(response), retry_after(response))
+        if fault is not None:
+            self._raise(fault, call)
+        answer = json_of(response)
+        if not isinstance(answer, dict):
+            raise UnknownOutcome("garbage_answer", f"{call} answered no object", settles_after=settings.settles_after)
+        return answer
+
+    def _raise(self, fault: Fault, call: str) -> NoReturn:
+        where, minute = f"connection {self.name}: {call}", self.settings.minute_seconds
+        match fault.kind:
+            case Kind.BLOCKED:
+                raise self._http.hold("api_blocked", fault.seconds if fault.seconds is not None else BLOCK_SECONDS)
+            case Kind.THROTTLED:
+                if fault.seconds is not None:
+                    raise self._http.hold("rate_limited", fault.seconds)
+                raise TryLater("rate_limited", f"{where} was throttled", after=minute / 2)
+            case Kind.REDUNDANT:
+                raise Redundant(call, fault.seconds if fault.seconds is not None else minute)
+            case Kind.BUSY:
+                after = fault.seconds if fault.seconds is not None else minute
+                raise TryLater("method_busy", f"{where} is still running for us", after=after)
+            case Kind.EMPTY:
+                raise Empty("empty", f"{where} found no records")
+            case Kind.NOT_FOUND if call.startswith(("Consultar", "Listar", "Status")):
+                raise NotFound("record_unknown", f"{where}: no such record")
+            case Kind.KEY:
+                raise Misconfigured(
+                    "key_refused",
+                    f"connection {self.name}: app_key and app_secret are not accepted, or the app is suspended",
+                    fix=f"correct them, or activate the app in Omie, then `ponte retry --cause connection:{self.name}`",
+                )
+            case Kind.BROKEN:
+                raise UnknownOutcome("erp_broken", f"{where} failed inside Omie", settles_after=self.settings.settles_after)
+            case Kind.FORM:
+                raise NeedsPerson(
+                    "erp_error",
+                    f"{where} is not understood by Omie",
+                    owner=Owner.INTEGRATOR,
+                    fix="check the connection's url; else report it: Omie changed this method",
+                )
+        raise Refused(fault, call)
+
+    # --- what was asked within the minute
+
+    def _fresh(self, call: str, variants: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        for param in variants:
+            if self._again_in(call, param) <= 0:
+                yield param
+
+    def _again_in(self, call: str, param: Mapping[str, Any]) -> float:
+        with self._lock:
+            return self._asked.get(_digest(call, param), 0.0) - time.monotonic()
+
+    def _remember(self, digest: str) -> None:
+        now = time.monotonic()
+        with self._lock:
+            if len(self._asked) > 2000:
+                self._asked = {each: until for each, until in self._asked.items() if until > now}
+            self._asked[digest] = now + self.settings.minute_seconds
+
+    def _forget(self, digest: str) -> None:
+        with self._lock:
+            self._asked.pop(digest, None)
+
+    # --- what seldom changes
+
+    def keep(self, key: str, find: Callable[[], Any], *, anew: bool = False) -> Any:
+        """`find`, at most once in ten of the vendor's minutes; `anew` asks again, at most once a minute."""
+        now = time.monotonic()
+        with self._lock:
+            held = self._kept.get(key)
+        age = self.settings.minute_seconds * (1 if anew else 10)
+        if held is None or now - held[0] > age:
+            held = now, find()
+            with self._lock:
+                self._kept[key] = held
+        return held[1]
+
+    # --- times
+
+    def aware(self, date: str, clock: str) -> dt.datetime | None:
+        """`dd/mm/aaaa` and `hh:mm:ss` of Omie, None for an empty date."""
+        try:
+            naive = dt.datetime.strptime(f"{date} {clock or '00:00:00'}", "%d/%m/%Y %H:%M:%S")  # noqa: DTZ007
+        except ValueError:
+            return None
+        return naive.replace(tzinfo=self.zone).astimezone(dt.UTC)
+
+    def since(self, instant: dt.datetime) -> Row:
+        """The filter of a list: included or changed at or after this second."""
+        local = instant.astimezone(self.zone)
+        return {"filtrar_por_data_de": f"{local:%d/%m/%Y}", "filtrar_por_hora_de": f"{local:%H:%M:%S}"}
+
+    def today(self) -> dt.date:
+        return dt.datetime.now(self.zone).date()
+
+
+def sizes(param: Mapping[str, Any], at_least: int = 50, *, key: str = "registros_por_pagina") -> Iterator[Row]:
+    """`param` with every page size from `at_least` to `PAGE`, in random order: a list's harmless variation."""
+    low = min(at_least, PAGE)
+    for size in random.sample(range(low, PAGE + 1), PAGE + 1 - low):
+        yield {**param, key: size}
+
+
+def rows_of(answer: Mapping[str, Any], key: str) -> list[Row]:
+    """The records of a list's answer. Raises `TryLater` when there is no such list in it."""
+    rows = answer.get(key)
+    if not isinstance(rows, Sequence) or isinstance(rows, str) or not all(isinstance(row, dict) for row in rows):
+        raise TryLater("garbage_answer", f"an answer without its list of {key}")
+    return list(rows)
+
+
+def _digest(call: str, param: Mapping[str, Any]) -> str:
+    return hashlib.sha256(f"{call} {json.dumps(param, sort_keys=True, default=str)}".encode()).hexdigest()
+
+
+def _number(value: Any) -> float:
+    if not isinstance(value, Decimal):
+        raise TypeError(type(value).__name__)
+    return float(value)  # up to 15 digits it is written exactly as it stands
+
+
+def _json(response: httpx.Response) -> Any:
+    try:
+        return json.loads(response.content)
+    except ValueError:
+        return None
+
+
+def _is_a_fault(response: httpx.Response) -> bool:
+    return speaks(_json(response))

@@ -1,0 +1,70 @@
+"""Products as orders need them: by SKU and by id, kept for a minute, since one order asks several times."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from adapters.erp.omie import terms
+from adapters.erp.omie.client import PAGE, Empty, Omie, Row, rows_of, sizes
+from adapters.erp.omie.values import number, text, yes
+
+SERVICE = "geral/produtos/"
+ALL = {"filtrar_apenas_omiepdv": "N", "apenas_importado_api": "N"}
+"""Without it only products set up for a point of sale are listed (service description)."""
+
+
+@dataclass(frozen=True)
+class Product:
+    id: int
+    code: str
+    name: str
+    salable: bool
+    unit: str
+    price: Decimal
+
+
+def by_code(omie: Omie, codes: Sequence[str]) -> dict[str, Product]:
+    """Of those that exist, read within the minute."""
+    now, minute = time.monotonic(), omie.settings.minute_seconds
+    wanted = sorted({code for code in codes if code})
+    found = {code: held[1] for code in wanted if (held := omie.products.get(code)) and now - held[0] < minute}
+    lacking = [code for code in wanted if code not in found]
+    for start in range(0, len(lacking), PAGE // 2):
+        for row in rows(omie, "codigo", lacking[start : start + PAGE // 2]):
+            product = _product(row)
+            found[product.code] = product
+            omie.products[product.code] = now, product
+    return found
+
+
+def rows(omie: Omie, tag: str, values: Sequence[str]) -> list[Row]:
+    """Those that exist, of at most `PAGE` asked for."""
+    wanted = [{tag: int(value) if tag == "codigo_produto" else value} for value in values]
+    try:
+        answer = omie.read(SERVICE, "ListarProdutos", sizes({"pagina": 1, **ALL, "produtosPorCodigo": wanted}, len(values)))
+    except Empty:
+        control(omie)
+        return []
+    return rows_of(answer, "produto_servico_cadastro")
+
+
+def control(omie: Omie) -> None:
+    """As `readings.control`, for products."""
+    try:
+        omie.read(SERVICE, "ListarProdutos", sizes({"pagina": 1, **ALL}, 1))
+    except Empty:
+        terms.stages(omie)
+
+
+def _product(row: Row) -> Product:
+    return Product(
+        id=int(row["codigo_produto"]),
+        code=text(row, "codigo"),
+        name=text(row, "descricao"),
+        salable=not yes(row, "inativo") and not yes(row, "bloqueado"),
+        unit=text(row, "unidade"),
+        price=number(row.get("valor_unitario")),
+    )

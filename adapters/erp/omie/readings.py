@@ -1,0 +1,148 @@
+"""Orders as they stand, each read in a way that was not asked within the minute."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+
+from adapters.erp.omie import invoices, terms
+from adapters.erp.omie.client import Empty, Omie, Row, rows_of, sizes
+from adapters.erp.omie.translate import Move, erp_order, moves, undecided, version_of
+from adapters.erp.omie.values import part, text, yes
+from adapters.errors import NotFound, TryLater
+from events.model import ErpOrder, Invoice
+
+ORDERS, STAGES = "produtos/pedido/", "produtos/pedidoetapas/"
+_KEPT = 5000
+"""Orders of which is remembered what was read beside them."""
+
+
+def by_id(omie: Omie, order_id: str) -> ErpOrder:
+    """Raises `NotFound`, which Omie itself must say."""
+    return whole(omie, row_by_id(omie, order_id))
+
+
+def row_by_id(omie: Omie, order_id: str) -> Row:
+    if not order_id.isdigit():
+        raise NotFound("record_unknown", f"connection {omie.name}: not an id of this ERP")
+    try:
+        answer = omie.read(ORDERS, "ConsultarPedido", _ways_to_consult(omie, order_id))
+        return part(answer, "pedido_venda_produto") or answer
+    except TryLater as error:
+        if error.code != "redundant":
+            raise
+        return _listed(omie, order_id, error)
+
+
+def _ways_to_consult(omie: Omie, order_id: str) -> Iterator[Row]:
+    yield {"codigo_pedido": int(order_id)}
+    key, shown = omie.orders.get(order_id, ("", ""))
+    if key:
+        yield {"codigo_pedido_integracao": key}
+    if shown:
+        yield {"numero_pedido": shown}
+
+
+def _listed(omie: Omie, order_id: str, redundant: TryLater) -> Row:
+    """By the lists, whose page size may vary: the stages tell an order's number, and orders are listed by number."""
+    shown = omie.orders.get(order_id, ("", ""))[1] or next(
+        (text(row, "cNumero") for row in _stage_rows(omie, {"nCodPed": int(order_id)})), ""
+    )
+    if not shown.isdigit():
+        raise redundant
+    which = {"pagina": 1, "numero_pedido_de": int(shown), "numero_pedido_ate": int(shown)}
+    for row in rows_of(omie.read(ORDERS, "ListarPedidos", sizes(which, 1)), "pedido_venda_produto"):
+        if text(part(row, "cabecalho"), "codigo_pedido") == order_id:
+            return row
+    raise redundant
+
+
+def by_key(omie: Omie, key: str) -> list[ErpOrder]:
+    """Empty only when the list of stages has none of this key, twice, and shows others in between."""
+    rows = _stage_rows(omie, {"cCodIntPed": key}) or _stage_rows(omie, {"cCodIntPed": key})
+    ids = sorted({text(row, "nCodPed") for row in rows if text(row, "cCodIntPed") == key})
+    return [found for found in (by_id(omie, each) for each in ids) if found.key == key]
+
+
+def control(omie: Omie) -> None:
+    """A list of the stages' method that must not be empty, else nothing is proven. Ten "no records" without an answer between
+    them shut a method out for half an hour: this is that answer too."""
+    try:
+        omie.read(STAGES, "ListarEtapasPedido", sizes({"nPagina": 1}, 1, key="nRegPorPagina"))
+    except Empty:
+        if not terms.stages(omie):  # an account without a single order has its columns
+            raise TryLater("empty_answer", f"connection {omie.name} answers with empty lists", after=10) from None
+
+
+def changed(omie: Omie, since: dt.datetime) -> Iterator[ErpOrder]:
+    """Altered orders by their list; moved, invoiced and new ones by the stages', since a move need not be an alteration.
+
+    Without a flag the dates of the orders' list are those of the forecast (measured by others on a real account).
+    """
+    seen: set[str] = set()
+    altered = {"apenas_importado_api": "N", "filtrar_apenas_alteracao": "S", **omie.since(since)}
+    for row in _orders(omie, altered):
+        head = part(row, "cabecalho")
+        if _is_ours(omie, text(head, "codigo_pedido_integracao")) and text(head, "codigo_pedido") not in seen:
+            seen.add(text(head, "codigo_pedido"))
+            yield whole(omie, row)
+    local = since.astimezone(omie.zone)
+    moved = _stage_rows(omie, {"dDtInicial": f"{local:%d/%m/%Y}", "cHrInicial": f"{local:%H:%M:%S}"})
+    for order_id in dict.fromkeys(text(row, "nCodPed") for row in moved if _is_ours(omie, text(row, "cCodIntPed"))):
+        if order_id not in seen:
+            yield by_id(omie, order_id)
+
+
+def created_for(omie: Omie, customer_id: str, since: dt.datetime) -> list[ErpOrder]:
+    """Orders of this customer that were included since."""
+    which = {"apenas_importado_api": "N", "filtrar_apenas_inclusao": "S", "filtrar_por_cliente": int(customer_id)}
+    return [whole(omie, row) for row in _orders(omie, {**which, **omie.since(since)})]
+
+
+def whole(omie: Omie, row: Row) -> ErpOrder:
+    """With what stands beside it: its way through the columns and its invoices, kept as long as the order stays as it is."""
+    head = part(row, "cabecalho")
+    order_id, version = text(head, "codigo_pedido"), version_of(row)
+    omie.orders[order_id] = text(head, "codigo_pedido_integracao"), text(head, "numero_pedido")
+    held = omie.beside.get(order_id)
+    if held is None or held[0] != version:
+        way = [] if undecided(omie, row) else moves(omie, _stage_rows(omie, {"nCodPed": int(order_id)}), order_id)
+        issued = invoices.of(omie, row, way)
+        held = version, (way, issued)
+        if not (yes(part(row, "infoCadastro"), "faturado") and not issued):  # its number is still on the way
+            _keep(omie, order_id, held)
+    way, issued = held[1]
+    return erp_order(omie, row, way, issued, terms.payment_terms(omie))
+
+
+def _keep(omie: Omie, order_id: str, held: tuple[str, tuple[Sequence[Move], Sequence[Invoice]]]) -> None:
+    if len(omie.beside) > _KEPT:
+        omie.beside.clear()
+        omie.orders.clear()
+    omie.beside[order_id] = held
+
+
+def _is_ours(omie: Omie, key: str) -> bool:
+    return key.startswith(omie.settings.key_prefix)
+
+
+def _stage_rows(omie: Omie, which: Row) -> list[Row]:
+    """Of ListarEtapasPedido: a row for each move of an order into a column. None at all counts after a control read."""
+    pages = omie.walk(STAGES, "ListarEtapasPedido", {**which, "cOrdenarPor": "DATAHORA"}, "etapasPedido", hungarian=True)
+    try:
+        return [row for page in pages for row in page.rows]
+    except Empty:
+        control(omie)
+        return []
+
+
+def _orders(omie: Omie, which: Row) -> list[Row]:
+    try:
+        return [row for page in omie.walk(ORDERS, "ListarPedidos", which, "pedido_venda_produto") for row in page.rows]
+    except Empty:
+        pass
+    try:
+        omie.read(ORDERS, "ListarPedidos", sizes({"pagina": 1, "apenas_resumo": "S"}, 1))
+    except Empty:
+        control(omie)
+    return []
