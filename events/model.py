@@ -314,6 +314,8 @@ class ErpOrder(Model):
     invoices: tuple[Invoice, ...] = ()
     shipments: tuple[Shipment, ...] = ()
     changed_by: str = ""
+    correctable: bool = False
+    """Refused, but not gone: of a cancelled order, that it still stands in the ERP and can be written to as it stands."""
 
 
 class Hint(Model):

@@ -15,9 +15,8 @@ import json
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
 from typing import Any, NoReturn
@@ -33,8 +32,6 @@ from events.model import Owner
 
 Row = dict[str, Any]
 
-PAGE = 100
-"""Largest page that every service gives (facts/OMIE, paging)."""
 _READ_ATTEMPTS = 3
 _NOTHING_SENT = frozenset({"unreachable", "certificate", "deadline", "budget", "breaker_open"})
 
@@ -51,17 +48,23 @@ class Empty(PonteError):
     """Omie says that there are no records. What that proves is the caller's to decide."""
 
 
-@dataclass(frozen=True)
-class Walked:
-    """A page of a list: `position` is where the next one begins, `total` how many the whole list holds."""
+class Emptiness:
+    """Whether the account has orders at all. One that has none answers each list of them with an error, and ten errors of a method
+    shut it out: so it is asked seldom, and ever more seldom."""
 
-    rows: Sequence[Row]
-    position: int
-    total: int
-    last: bool
+    def __init__(self, minute: float) -> None:
+        self._pause, self._longest = minute, 30 * minute
+        self._ask_at = 0.0
+        self.over = False
+        """There is one: this never ends."""
+
+    def known(self) -> bool:
+        return not self.over and time.monotonic() < self._ask_at
+
+    def found(self) -> None:
+        self._ask_at, self._pause = time.monotonic() + self._pause, min(2 * self._pause, self._longest)
 
 
-_PAGING = ("pagina", "registros_por_pagina", "total_de_registros")
 _Turn = Callable[[str, float], AbstractContextManager[None]]
 """`adapters.method_budget.MethodBudget.method`: a call of one method may be made within the block."""
 
@@ -85,6 +88,7 @@ class Omie:
         self._kept: dict[str, tuple[float, Any]] = {}
         self.products: dict[str, tuple[float, Any]] = {}
         """SKU -> when it was read, and what was (`omie.products.Product`)."""
+        self.empty = Emptiness(settings.minute_seconds)
         self.orders: dict[str, tuple[str, str]] = {}
         """Order id -> its key and number, by which it can be asked for in other ways."""
         self.beside: dict[str, tuple[str, Any]] = {}
@@ -100,37 +104,10 @@ class Omie:
 
         Raises `Empty` and `NotFound` as Omie says them, `TryLater` when no variant was answered.
         """
-        return self._read(service, call, variants)[1]
+        return self.read_one(service, call, variants)[1]
 
-    def walk(
-        self, service: str, call: str, which: Mapping[str, Any], into: str, *, hungarian: bool = False, position: int = 0
-    ) -> Iterator[Walked]:
-        """A whole list from its `position`-th record, as it is ordered. Raises `Empty` when there is no record there at all.
-
-        A page that has to be asked once more is asked in another size, so a place in the list is a count of records, not a page.
-        What comes in between moves others back, so that one may come twice; where some were deleted it goes back by as many.
-        """
-        number, size, totals = ("nPagina", "nRegPorPagina", "nTotRegistros") if hungarian else _PAGING
-        preferred, total = random.randint(PAGE // 2, PAGE), 0
-
-        def ways() -> Iterator[Row]:
-            for each in (preferred, *random.sample(range(PAGE // 2, PAGE + 1), PAGE // 2 + 1)):
-                yield {**which, number: position // each + 1, size: each}
-
-        while True:
-            asked, answer = self._read(service, call, ways())
-            preferred, known = asked[size], int(str(answer.get(totals) or 0))
-            if known < total:
-                position, total = max(0, position - (total - known)), known
-                continue
-            rows, total = rows_of(answer, into)[position % preferred :], known
-            position += len(rows)
-            last = position >= total or not rows
-            yield Walked(rows, position, total, last)
-            if last:
-                return
-
-    def _read(self, service: str, call: str, variants: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], Row]:
+    def read_one(self, service: str, call: str, variants: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], Row]:
+        """As `read`, and which variant was answered."""
         trouble: PonteError | None = None
         for attempt, param in enumerate(islice(self._fresh(call, variants), _READ_ATTEMPTS)):
             time.sleep(random.uniform(0.1, 0.3) * attempt)
@@ -270,21 +247,6 @@ class Omie:
 
     def today(self) -> dt.date:
         return dt.datetime.now(self.zone).date()
-
-
-def sizes(param: Mapping[str, Any], at_least: int = 50, *, key: str = "registros_por_pagina") -> Iterator[Row]:
-    """`param` with every page size from `at_least` to `PAGE`, in random order: a list's harmless variation."""
-    low = min(at_least, PAGE)
-    for size in random.sample(range(low, PAGE + 1), PAGE + 1 - low):
-        yield {**param, key: size}
-
-
-def rows_of(answer: Mapping[str, Any], key: str) -> list[Row]:
-    """The records of a list's answer. Raises `TryLater` when there is no such list in it."""
-    rows = answer.get(key)
-    if not isinstance(rows, Sequence) or isinstance(rows, str) or not all(isinstance(row, dict) for row in rows):
-        raise TryLater("garbage_answer", f"an answer without its list of {key}")
-    return list(rows)
 
 
 def _digest(call: str, param: Mapping[str, Any]) -> str:

@@ -11,8 +11,9 @@ from typing import Any
 from stdnum.br import cnpj, cpf
 
 from adapters.erp.omie import terms
-from adapters.erp.omie.client import PAGE, Empty, Omie, Redundant, Row, rows_of, sizes
+from adapters.erp.omie.client import Empty, Omie, Redundant, Row
 from adapters.erp.omie.faults import Kind, Refused
+from adapters.erp.omie.lists import PAGE, rows_of, sizes
 from adapters.erp.omie.values import folded, normal, part, text, yes
 from adapters.errors import Conflict, NotFound, Rejected, TryLater, UnknownOutcome
 from events.model import Address, Customer, Reason, ReasonKind
@@ -90,7 +91,9 @@ def create(omie: Omie, wanted: Customer, code: str) -> Customer:
     values = {"codigo_cliente_integracao": code_of(omie, code), **_values(wanted), **_names(wanted), "tags": [{"tag": "Cliente"}]}
     try:
         answer = omie.write(SERVICE, "IncluirCliente", values)
-    except Redundant as error:
+    except Redundant as error:  # its twin may have succeeded
+        if existing := find(omie, code=code):
+            return existing[0]
         settles = max(omie.settings.settles_after, error.seconds)
         raise UnknownOutcome("redundant", error.sentence, settles_after=settles) from None
     except Refused as refusal:

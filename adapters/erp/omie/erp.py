@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from adapters.erp.omie import checks, customers, orders, readings
-from adapters.erp.omie.client import PAGE, Omie
+from adapters.erp.omie.client import Omie
 from adapters.erp.omie.gaps import gaps
+from adapters.erp.omie.lists import PAGE
 from adapters.erp.omie.records import Records
 from adapters.erp.omie.settings import OmieSettings
 from adapters.errors import PonteError

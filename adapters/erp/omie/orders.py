@@ -14,6 +14,7 @@ from adapters.erp.omie import document, readings
 from adapters.erp.omie.client import Omie, Redundant, Row
 from adapters.erp.omie.faults import Kind, Refused
 from adapters.erp.omie.notes import read_notes, write_notes
+from adapters.erp.omie.translate import may_change
 from adapters.erp.omie.values import part, text
 from adapters.errors import Conflict, Misconfigured, NotFound, TryLater, UnknownOutcome
 from events.model import CENT, ErpOrder, ErpStage, Order
@@ -35,17 +36,25 @@ def create(omie: Omie, order: Order, customer_id: str, key: str, revision: int) 
     wanted = document.new_order(omie, order, customer_id, key, revision)
     try:
         answer = omie.write(_SERVICE, "IncluirPedido", wanted)
-    except Redundant as error:
+    except Redundant as error:  # its twin may have succeeded
+        if existing := _there(omie, key):
+            return existing
         raise UnknownOutcome("redundant", error.sentence, settles_after=_settled(omie, error.seconds)) from None
     except Refused as refusal:
-        if refusal.fault.kind is Kind.DUPLICATE and (existing := readings.by_key(omie, key)):
-            return existing[0]
+        if refusal.fault.kind is Kind.DUPLICATE and (existing := _there(omie, key)):
+            return existing
         raise
+    omie.empty.over = True
     if not answer.get("codigo_pedido"):
         raise UnknownOutcome("no_id", "IncluirPedido answered without an id", settles_after=_settled(omie, 0))
     order_id = str(answer["codigo_pedido"])
     omie.orders[order_id] = key, text(answer, "numero_pedido")
     return _shown(omie, order_id)
+
+
+def _there(omie: Omie, key: str) -> ErpOrder | None:
+    omie.empty.over = True
+    return next(iter(readings.by_key(omie, key)), None)
 
 
 def _settled(omie: Omie, seconds: float) -> float:
@@ -92,13 +101,6 @@ def amend(omie: Omie, current: ErpOrder, order: Order, customer_id: str, revisio
     if amended.revision != revision or len(amended.lines) != len(order.lines) or amended.stage is ErpStage.CANCELLED:
         raise _changed(omie, current.id)
     return amended
-
-
-def may_change(row: Row) -> bool:
-    """Omie lets it be altered: neither cancelled, nor closed, nor invoiced."""
-    info = part(row, "infoCadastro")
-    flags = (text(info, "cancelado"), text(info, "faturado"), text(part(row, "cabecalho"), "encerrado"))
-    return "S" not in flags
 
 
 def cancel(omie: Omie, current: ErpOrder) -> ErpOrder:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from adapters.erp.omie import terms
-from adapters.erp.omie.client import PAGE, Empty, Omie, Row, rows_of, sizes
+from adapters.erp.omie.client import Empty, Omie, Row
+from adapters.erp.omie.lists import PAGE, rows_of, sizes
 from adapters.erp.omie.values import number, text, yes
 
 SERVICE = "geral/produtos/"

@@ -6,7 +6,8 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 
 from adapters.erp.omie import invoices, terms
-from adapters.erp.omie.client import Empty, Omie, Row, rows_of, sizes
+from adapters.erp.omie.client import Empty, Omie, Row
+from adapters.erp.omie.lists import rows_of, sizes, walk
 from adapters.erp.omie.translate import Move, erp_order, moves, undecided, version_of
 from adapters.erp.omie.values import part, text, yes
 from adapters.errors import NotFound, TryLater
@@ -64,14 +65,25 @@ def by_key(omie: Omie, key: str) -> list[ErpOrder]:
     return [found for found in (by_id(omie, each) for each in ids) if found.key == key]
 
 
+def without_orders(omie: Omie) -> bool:
+    """The account has not a single order, as far as was seen lately."""
+    if omie.empty.over:
+        return False
+    if not omie.empty.known():
+        control(omie)
+    return not omie.empty.over
+
+
 def control(omie: Omie) -> None:
     """A list of the stages' method that must not be empty, else nothing is proven. Ten "no records" without an answer between
     them shut a method out for half an hour: this is that answer too."""
     try:
         omie.read(STAGES, "ListarEtapasPedido", sizes({"nPagina": 1}, 1, key="nRegPorPagina"))
+        omie.empty.over = True
     except Empty:
-        if not terms.stages(omie):  # an account without a single order has its columns
+        if omie.empty.over or not terms.stages(omie):  # an account without a single order has its columns
             raise TryLater("empty_answer", f"connection {omie.name} answers with empty lists", after=10) from None
+        omie.empty.found()
 
 
 def changed(omie: Omie, since: dt.datetime) -> Iterator[ErpOrder]:
@@ -102,6 +114,7 @@ def created_for(omie: Omie, customer_id: str, since: dt.datetime) -> list[ErpOrd
 def whole(omie: Omie, row: Row) -> ErpOrder:
     """With what stands beside it: its way through the columns and its invoices, kept as long as the order stays as it is."""
     head = part(row, "cabecalho")
+    omie.empty.over = True
     order_id, version = text(head, "codigo_pedido"), version_of(row)
     omie.orders[order_id] = text(head, "codigo_pedido_integracao"), text(head, "numero_pedido")
     held = omie.beside.get(order_id)
@@ -128,7 +141,9 @@ def _is_ours(omie: Omie, key: str) -> bool:
 
 def _stage_rows(omie: Omie, which: Row) -> list[Row]:
     """Of ListarEtapasPedido: a row for each move of an order into a column. None at all counts after a control read."""
-    pages = omie.walk(STAGES, "ListarEtapasPedido", {**which, "cOrdenarPor": "DATAHORA"}, "etapasPedido", hungarian=True)
+    if without_orders(omie):
+        return []
+    pages = walk(omie, STAGES, "ListarEtapasPedido", {**which, "cOrdenarPor": "DATAHORA"}, "etapasPedido", hungarian=True)
     try:
         return [row for page in pages for row in page.rows]
     except Empty:
@@ -137,12 +152,14 @@ def _stage_rows(omie: Omie, which: Row) -> list[Row]:
 
 
 def _orders(omie: Omie, which: Row) -> list[Row]:
+    if without_orders(omie):
+        return []
     try:
-        return [row for page in omie.walk(ORDERS, "ListarPedidos", which, "pedido_venda_produto") for row in page.rows]
+        return [row for page in walk(omie, ORDERS, "ListarPedidos", which, "pedido_venda_produto") for row in page.rows]
     except Empty:
         pass
     try:
         omie.read(ORDERS, "ListarPedidos", sizes({"pagina": 1, "apenas_resumo": "S"}, 1))
     except Empty:
-        control(omie)
+        raise TryLater("empty_answer", f"connection {omie.name} answers with empty lists", after=10) from None
     return []

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from adapters.erp.omie.client import Empty, Omie, rows_of, sizes
+from adapters.erp.omie.client import Empty, Omie
+from adapters.erp.omie.lists import rows_of, sizes, walk
 from adapters.erp.omie.values import text
 
 SALE = "11"
@@ -33,7 +34,7 @@ def code_of(omie: Omie, name: str) -> str | None:
 
 
 def _terms(omie: Omie) -> dict[str, str]:
-    pages = omie.walk("geral/parcelas/", "ListarParcelas", {}, "cadastros")
+    pages = walk(omie, "geral/parcelas/", "ListarParcelas", {}, "cadastros")
     return {text(row, "nCodigo"): text(row, "cDescricao") for page in pages for row in page.rows}
 
 

@@ -79,6 +79,12 @@ def erp_order(omie: Omie, row: Row, way: Sequence[Move], invoices: Sequence[Invo
     )
 
 
+def may_change(row: Row) -> bool:
+    """Omie lets it be altered: neither cancelled, nor closed, nor invoiced."""
+    info = part(row, "infoCadastro")
+    return not (yes(info, "cancelado") or yes(info, "faturado") or yes(part(row, "cabecalho"), "encerrado"))
+
+
 def version_of(row: Row) -> str:
     """A digest of what the order says: Omie has no mark of its own, its times are whole seconds, and its list and its consultation
     show the same order with more or fewer tags."""

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from adapters.erp.omie import customers, products
-from adapters.erp.omie.client import PAGE, Empty, Omie, Row, rows_of, sizes
+from adapters.erp.omie.client import Empty, Omie, Row
+from adapters.erp.omie.lists import PAGE, rows_of, sizes, walk
 from adapters.erp.omie.records import write
 from adapters.erp.omie.records.things import CUSTOMER_READS, CUSTOMER_WRITES, PRODUCT_READS, THINGS, Thing, is_customer
 from adapters.errors import NeedsPerson, NotFound
@@ -73,7 +74,7 @@ class Records:
         which = {**thing.everything, **(omie.since(since) if since else {})}
         last = False
         try:
-            for walked in omie.walk(thing.service, thing.lists, which, thing.into, position=held.position):
+            for walked in walk(omie, thing.service, thing.lists, which, thing.into, position=held.position):
                 last = walked.last
                 after = _behind(omie, started) if last else Cursor(held.since, started, walked.position)
                 records = thing.records(omie, [row for row in walked.rows if self._belongs(kind, row)])

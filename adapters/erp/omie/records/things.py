@@ -10,6 +10,7 @@ from typing import Any
 
 from adapters.erp.omie import customers, products
 from adapters.erp.omie.client import Omie, Row
+from adapters.erp.omie.lists import walk
 from adapters.erp.omie.values import folded, number, part, text, yes
 from events.masterdata import Kind, Record, fingerprint, plain
 
@@ -103,7 +104,7 @@ def _stock(omie: Omie, ids: Sequence[str]) -> Mapping[str, list[str]]:
         "lista_produtos": [{"nCodProd": int(each)} for each in ids],
     }
     found: dict[str, list[str]] = {}
-    for page in omie.walk("estoque/consulta/", "ListarPosEstoque", which, "produtos", hungarian=True):
+    for page in walk(omie, "estoque/consulta/", "ListarPosEstoque", which, "produtos", hungarian=True):
         for row in page.rows:
             line = f"{text(row, 'codigo_local_estoque')}: {plain(number(row.get('nSaldo')))}"
             found.setdefault(text(row, "nCodProd"), []).append(line)
