@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,12 +19,18 @@ import httpx
 import pytest
 
 from adapters.crm.bottlecrm import BottleCrm, BottleSettings
+from adapters.crm.bottlecrm.settings import CUSTOMER_WORDS
 from sandbox.bottlecrm.people import BottleSalesperson
 from sandbox.bottlecrm.prepare import PYTHON, PythonAbsent, interpreter
 from tests.conftest import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 Row = dict[str, Any]
+CUSTOMER_KEYS = {"code": "erp_code", **{word: word for word in CUSTOMER_WORDS if word not in ("code", "legal_name")}}
+FIELDS = {
+    **{word: word for word in ("complement", "district", "state_registration", "purchase_order")},
+    "customer": CUSTOMER_KEYS,
+}
 
 
 def needs_python() -> None:
@@ -53,6 +60,11 @@ class BottleSandbox:
     def names(self) -> Row:
         return self.sofia.names
 
+    def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Behind the CRM's back: what its API cannot be brought to in a test's time."""
+        with closing(sqlite3.connect(self.home / "bottlecrm" / "crm.sqlite3", timeout=60)) as database, database:
+            return database.execute(statement, values).fetchall()
+
     def secret(self, name: str) -> str:
         return (self.home / "secrets" / f"bottlecrm-{name}.key").read_text()
 
@@ -63,7 +75,7 @@ class BottleSandbox:
             "webhook_secret": self.secret("webhook"),
             "addon": True,
             "returned_stage": self.names["returned_stage"],
-            "fields": {"complement": "complement", "district": "district", "purchase_order": "purchase_order"},
+            "fields": FIELDS,
             "deadline": 6,
             "settles_after": 0.3,
         }
