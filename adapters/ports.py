@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from events.masterdata import Gone, Kind, Page, Record, Write, Written
 from events.model import Customer, Deal, ErpOrder, Hint, Order, Person, Reason
@@ -279,6 +279,15 @@ class RecordFeed(Protocol):
         ...
 
 
+@runtime_checkable
+class SellerBook(Protocol):
+    """A CRM that can be asked for its users by what the ERP knows of them."""
+
+    def seller(self, email: str) -> str:
+        """Id of the one active user with this address, in any case; empty: there is none, or several."""
+        ...
+
+
 class RecordBook(RecordFeed, Protocol):
     """A system's customers and products, to be read and written."""
 
@@ -287,7 +296,8 @@ class RecordBook(RecordFeed, Protocol):
         ...
 
     def write_records(self, kind: Kind, writes: Sequence[Write]) -> Sequence[Written]:
-        """Write a batch; one answer per write, in order: one bad record fails alone. A create is safe twice by its `key`.
+        """Write a batch; one answer per write, in order: one bad record fails alone. A create is safe twice by its `key`, and finds
+        no record that was merged into another one.
 
         Raises only for trouble of the whole call (`TryLater`, `Misconfigured`, ...).
         """

@@ -63,6 +63,8 @@ class FakeBook:
         """So many coming writes commit, and their answer is lost."""
         self.fail: dict[str, Written | Exception] = {}
         """By record id or key; an exception is raised for the whole call."""
+        self.users: set[str] | None = None
+        """Addresses of active users, where they matter."""
         self._ids = itertools.count(1)
         self._seq = itertools.count(1)
         self.capabilities: Any = (
@@ -172,14 +174,17 @@ class FakeBook:
             return Written(None, "conflict", "it has changed since it was read", "operator")
         created, twins = thing is None, tuple[str, ...]()
         if thing is None:
-            known = [each for each in self.all(kind) if each.key == write.key]
+            known = [each for each in self.all(kind) if each.key == write.key and not each.merged_into]
             if known:
                 return Written(self._view(known[0]), details={"found": "true"})
             twins = tuple(each.id for each in self.all(kind) if not each.merged_into and self._same(each, write))
             thing = self.add(kind)
             thing.key = write.key
         self.wrote.append(Wrote(kind, thing.id, created, dict(write.fields), dict(thing.fields), twins))
-        fields = dict(write.fields)
+        fields, unmatched = dict(write.fields), dict[str, str]()
+        if self.users is not None and fields.get("seller_email") not in (None, "", *self.users):
+            fields.pop("seller_email")
+            unmatched = {"seller_email": "unmatched"}
         state = "active" if kind is Kind.PRODUCT else "blocked"
         if state in fields and state in self.lacks:
             fields.pop(state)
@@ -187,7 +192,10 @@ class FakeBook:
         if self.lose_answers:
             self.lose_answers -= 1
             return Written(None, "unknown", "no answer", "operator", {"settles_after": "5"})
-        return Written(self._view(thing))
+        return Written(self._view(thing), details=unmatched)
+
+    def seller(self, email: str) -> str:
+        return email if email in (self.users or ()) else ""
 
 
 UNREACHABLE = TryLater("unreachable", "the other side does not answer", after=3)

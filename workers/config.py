@@ -111,6 +111,8 @@ class MasterDataRules(Section):
     on_conflict: Literal["owner", "wait"] = "owner"
     """Both sides changed one field: its owner decides, or the thing waits for a person."""
     reconcile_hours: float = Field(default=24, gt=0)
+    figures_max_age_minutes: float = Field(default=15, ge=0)
+    """Of customers: figures older than this are read again when a deal of theirs is opened or changed."""
     ceilings: Ceilings = Ceilings()
 
 

@@ -14,11 +14,11 @@ from adapters.errors import Misconfigured, PonteError
 from adapters.http import recording
 from events.catalogue import Lane, order_thing
 from events.masterdata import Kind
-from events.model import ErpOrder
+from events.model import Deal, ErpOrder
 from events.store import NewEvent, OrderRow, State
 from workers.bootstrap import Room
 from workers.config import Bridge
-from workers.flows.masterdata import ceilings, intake, reconcile
+from workers.flows.masterdata import ceilings, figures, intake, reconcile, sellers
 from workers.flows.masterdata.ends import carried
 from workers.flows.masterdata.ownership import Side
 from workers.flows.order_plan import OrderState
@@ -134,15 +134,25 @@ def poll_records(room: Room, connection: str) -> int:
         for kind in Kind:
             news += _poll_feed(room, name, bridge, kind, side)
             ceilings.raised(room, name, kind)
+        if side == "crm":
+            _sellers(room, name, bridge)
     reconcile.by_the_clock(room, connection)
     return news
+
+
+def _sellers(room: Room, name: str, bridge: Bridge) -> None:
+    try:
+        if carried(room, bridge, Kind.CUSTOMER):
+            sellers.by_the_clock(room, name)
+    except PonteError as error:
+        log.warning("poll_failed", connection=bridge.crm, code=error.code, owner=str(error.owner), cure=error.fix)
 
 
 def _poll_feed(room: Room, name: str, bridge: Bridge, kind: Kind, side: Side) -> int:
     connection = bridge.crm if side == "crm" else bridge.erp
     leader = f"records:{connection}:{intake.feed(name, kind)}"
     try:
-        if not carried(room, bridge, kind) or room.journal.cursor(bridge.erp, intake.feed(name, kind)) is None:
+        if not carried(room, bridge, kind) or not intake.begun(room, name, kind):
             return 0
         if not room.journal.lead(leader, worker_name(), POLL_LEASE):
             return 0
@@ -172,14 +182,15 @@ def _since(room: Room, connection: str, bridge: Bridge, overlap: float) -> datet
 
 def _poll_crm(room: Room, name: str, bridge: Bridge) -> int:
     crm = room.crm(bridge.crm)
-    newest, seen = None, 0
+    newest, deals = None, list[Deal]()
     for deal in crm.changed_deals(_since(room, bridge.crm, bridge, crm.capabilities.overlap)):
         room.journal.publish(look_at_deal(room.journal, name, deal))
         newest = max(newest or deal.changed_at, deal.changed_at)
-        seen += 1
+        deals.append(deal)
     if newest:
         _move_cursor(room, bridge.crm, newest)
-    return seen
+    figures.quoted(room, name, deals)
+    return len(deals)
 
 
 def _poll_erp(room: Room, bridges: Mapping[str, Bridge]) -> int:

@@ -22,12 +22,13 @@ class Reviews(Writing):
         open: bool | None = True,
         side: str | None = None,
         thing_ids: Sequence[str] | None = None,
+        sort: str | None = None,
     ) -> list[Review]:
         """Oldest first. `open`: undecided, False: decided, None: both."""
         query = select(reviews).where(reviews.c.bridge == bridge).order_by(reviews.c.id)
         if open is not None:
             query = query.where(reviews.c.resolved_at.is_(None) if open else reviews.c.resolved_at.is_not(None))
-        for column, value in ((reviews.c.kind, kind), (reviews.c.side, side)):
+        for column, value in ((reviews.c.kind, kind), (reviews.c.side, side), (reviews.c.sort, sort)):
             if value is not None:
                 query = query.where(column == value)
         pieces = [query] if thing_ids is None else [query.where(reviews.c.thing_id.in_(some)) for some in chunks(thing_ids)]

@@ -433,6 +433,7 @@ def test_an_import_in_the_crm_costs_no_call_and_a_flood_is_left_to_the_poll(stag
 def test_alone_as_in_a_batch_news_ends_what_waited_and_a_persons_case_is_closed(stage: Stage) -> None:
     for _ in range(2):
         stage.crm.add(CUSTOMER, name="ACME", tax_id="11")
+    stage.take_in()
     acme = stage.erp.add(CUSTOMER, name="acme", tax_id="11")
     stage.hinted("erp", acme)
     stage.ring()

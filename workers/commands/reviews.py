@@ -6,18 +6,24 @@ import re
 from dataclasses import asdict
 from pathlib import Path
 
+from adapters.ports import SellerBook
 from events.store import Review
 from workers.bootstrap import Room
-from workers.commands.common import ago, console, emit, opened
+from workers.commands.common import ago, console, emit, opened, plural
+from workers.flows.masterdata import sellers
+from workers.flows.masterdata.reviews import UNMATCHED
 
 CHOICES = {
     "ambiguous": ("match CRM_ID", "create", "skip"),
     "deleted_in_crm": ("create", "skip"),
     "conflict": ("erp", "crm"),
+    "merged_in_crm": ("create", "skip"),
+    UNMATCHED: ("match ADDRESS", "skip"),
 }
 """By the sort of a review, what a person may decide."""
 MEANINGS = {
     "match CRM_ID": "it is this one of the CRM's",
+    "match ADDRESS": "this user of the CRM is meant",
     "create": "it is none of them: make it",
     "skip": "leave it out",
     "erp": "the ERP's values stand",
@@ -38,6 +44,9 @@ def run(path: Path | None, *, machine: bool = False) -> int:
     for each in found:
         out.print(f"{each.id}  {each.kind} {each.thing_id} of the {each.side.upper()}: {each.sort}", style="bold")
         out.print(f"    since {ago(each.created_at, now)}, bridge {each.bridge}")
+        if each.sort == UNMATCHED:
+            count = sellers.waiting(room, each.bridge, each.thing_id)
+            out.print(f"    no active user of the CRM has this address; {plural(count, 'customer')} without a seller meanwhile")
         if each.candidates:
             out.print(f"    candidates: {', '.join(map(str, each.candidates))}")
         for name, (erp, crm) in each.fields.items():
@@ -62,6 +71,9 @@ def decided(room: Room, review_id: int, words: list[str]) -> int:
         choices = ", ".join(f"`{each}`" for each in CHOICES.get(review.sort, ()))
         out.print(f"{decision!r} decides nothing here; the choices are {choices}")
         return 2
+    if review.sort == UNMATCHED and words[0] == "match" and not _is_user(room, review, words[1]):
+        out.print(f"the CRM has no active user {words[1]}, or several; nothing was changed")
+        return 2
     if not room.journal.resolve_review(review_id, decision):
         out.print(f"review {review_id} was decided already: {review.decision}; nothing was changed")
         return 1
@@ -70,4 +82,9 @@ def decided(room: Room, review_id: int, words: list[str]) -> int:
 
 
 def _allowed(review: Review, decision: str) -> bool:
-    return any(re.fullmatch(each.replace("CRM_ID", r"\S+"), decision) for each in CHOICES.get(review.sort, ()))
+    return any(re.fullmatch(re.sub("CRM_ID|ADDRESS", r"\\S+", each), decision) for each in CHOICES.get(review.sort, ()))
+
+
+def _is_user(room: Room, review: Review, address: str) -> bool:
+    crm = room.crm(room.bridge(review.bridge).crm)
+    return not isinstance(crm, SellerBook) or bool(crm.seller(address))

@@ -10,7 +10,7 @@ from events.catalogue import Lane
 from events.masterdata import Kind
 from events.store import Claim, Outcome, State
 from workers.bootstrap import Room
-from workers.flows.masterdata import intake
+from workers.flows.masterdata import figures, intake
 from workers.flows.masterdata.ends import EVENT, carried
 from workers.flows.masterdata.ownership import Side
 from workers.flows.sightings import look_at_deal
@@ -28,13 +28,14 @@ def hint_received(room: Room, claim: Claim) -> Done:
         return Done(Outcome.superseded("kind_not_carried"))
     deal = room.crm(event.connection).deal(event.subject_id)
     events = look_at_deal(room.journal, event.bridge, deal)
+    figures.quoted(room, event.bridge, [deal])
     return Done(Outcome.applied(code=events[0].type if events else "nothing_new"), events)
 
 
 def _record_hinted(room: Room, claim: Claim) -> Done:
     event, kind = claim.event, Kind(claim.event.subject_kind)
     bridge = room.bridge(event.bridge)
-    if not carried(room, bridge, kind):
+    if not carried(room, bridge, kind) or not intake.begun(room, event.bridge, kind):
         return Done(Outcome.superseded("kind_not_carried"))
     side: Side = "crm" if event.connection == bridge.crm else "erp"
     if side == "crm" and room.journal.binding(event.bridge, kind, crm_id=event.subject_id) is None:

@@ -203,6 +203,9 @@ class PloomesCrm:
     def write_records(self, kind: Kind, writes: Sequence[Write]) -> Sequence[Written]:
         return self._book.write_records(kind, writes)
 
+    def seller(self, email: str) -> str:
+        return self._book.seller(email)
+
     def _find(self, path: str, field: str, deal_id: str, marker: str) -> str | None:
         """Looked for in the texts themselves: a search by the server may lag behind, or split the marker into words."""
         rows = self._client.every(path, f"DealId eq {self._number(deal_id)}", select=f"Id,{field}")

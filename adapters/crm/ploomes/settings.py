@@ -69,7 +69,8 @@ class PloomesFields(BaseModel):
 
 
 CUSTOMER_WORDS = (
-    *("code", "credit_limit", "credit_left", "overdue", "purchase_volume", "last_purchase", "discount", "price_list"),
+    *("code", "credit_group", "credit_limit", "credit_left", "overdue", "purchase_volume"),
+    *("last_purchase", "discount", "price_list"),
     *("payment_term", "blocked", "orders", "figures_as_of"),
 )
 PRODUCT_WORDS = ("prices", "stock", "stock_as_of", "taxes", "sales_description")

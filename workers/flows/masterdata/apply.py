@@ -15,7 +15,7 @@ from typing import Any
 from events.masterdata import Gone, Kind, Record, Write, Written
 from events.store import Bound, Claim, NewEvent, Outcome, Tx
 from workers.faults import reach
-from workers.flows.masterdata import archives, ceilings, intake
+from workers.flows.masterdata import archives, ceilings, intake, sellers
 from workers.flows.masterdata.ends import Ends
 from workers.flows.masterdata.guard import OwnerViolation, check
 from workers.flows.masterdata.ownership import Facts, Side
@@ -48,6 +48,8 @@ class Result:
     review: dict[str, Any] | None = None
     erp_id: str = ""
     settles_reviews: bool = False
+    seller: str = ""
+    """The ERP's address of a seller whom the CRM does not know."""
     follow_ups: list[NewEvent] = field(default_factory=list)
 
     def write(self, at: Ends, tx: Tx) -> None:
@@ -55,6 +57,8 @@ class Result:
             getattr(tx, name)(at.name, str(at.kind), *args)
         if self.review is not None:
             tx.review(at.name, str(at.kind), self.erp_id, event_id=self.claim.event.id, **self.review)
+        if self.seller:
+            sellers.ask(tx, at, self.seller, self.erp_id)
         tx.publish(self.follow_ups)
 
 
@@ -206,10 +210,14 @@ def _result(at: Ends, job: _Job) -> Result:
             crm_id=step.crm_id,
             fields=step.plan.conflicts,
         )
-        result.review = {"sort": REVIEW[step.sort], "candidates": step.candidates, "fields": _in_doubt(at, step)}
+        result.review = {"sort": _review_of(step), "candidates": step.candidates, "fields": _in_doubt(at, step)}
         return result
     result.settles_reviews = bool(step.erp_id)
     return result
+
+
+def _review_of(step: Step) -> str:
+    return "merged_in_crm" if step.code == "merged_in_crm_two_in_erp" else REVIEW[step.sort]
 
 
 def _in_doubt(at: Ends, step: Step) -> dict[str, Any]:
@@ -253,6 +261,9 @@ def _remember(at: Ends, job: _Job) -> Result:
         result.also.append(("unbind", (step.binding.crm_id,)))
     old = step.binding if step.code != "created_again" else None
     erp, _ = _overlaid(at, "erp", job, step.erp)
+    if erp is not None and sellers.FIELD in facts.get("unmatched", ()):
+        result.seller = str(erp.get(sellers.FIELD) or "")
+        erp = {name: value for name, value in erp.items() if name != sellers.FIELD}
     crm, hidden = _overlaid(at, "crm", job, crm_now)
     md = remembered(rules, old, erp, crm, written=hidden, undecided=(*plan.conflicts, *plan.held))
     if md is not None:

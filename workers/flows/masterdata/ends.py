@@ -10,6 +10,7 @@ from adapters.ports import RecordBook, RecordCapabilities
 from events.masterdata import Kind
 from workers.bootstrap import Room
 from workers.config import Bridge, MasterDataRules
+from workers.flows.masterdata import reviews
 from workers.flows.masterdata.ownership import Rules, Side, rules_of
 
 EVENT = {Kind.CUSTOMER: "CustomerChanged", Kind.PRODUCT: "ProductChanged"}
@@ -69,6 +70,7 @@ def ends(room: Room, bridge_name: str, kind: Kind) -> Ends:
     if not (hasattr(crm, "write_records") and hasattr(erp, "changed_records")):
         raise Misconfigured("records_not_offered", "an adapter of this bridge keeps no records", fix=f"set {kind}s.sync = false")
     crm_can, erp_can = crm.record_capabilities(kind), erp.record_capabilities(kind)
-    return Ends(
-        room, bridge_name, bridge, kind, erp, crm, erp_can, crm_can, rules_of(kind, settings(bridge, kind), crm_can, erp_can)
-    )
+    sells = kind is Kind.CUSTOMER and "seller_email" in erp_can.reads & crm_can.writes
+    stands = reviews.replacements(room, bridge_name) if sells else {}
+    rules = rules_of(kind, settings(bridge, kind), crm_can, erp_can, stands)
+    return Ends(room, bridge_name, bridge, kind, erp, crm, erp_can, crm_can, rules)

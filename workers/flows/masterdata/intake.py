@@ -24,6 +24,11 @@ def feed(bridge: str, kind: Kind) -> str:
     return f"{bridge}:{kind}"
 
 
+def begun(room: Room, bridge: str, kind: Kind) -> bool:
+    """A person has begun the first load. Before it, nothing is carried: neither polled, nor for a hint."""
+    return room.journal.cursor(room.bridge(bridge).erp, feed(bridge, kind)) is not None
+
+
 def take_in(
     room: Room,
     bridge: str,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from adapters.errors import Misconfigured
@@ -37,6 +37,8 @@ class Rules:
     on_conflict: Literal["owner", "wait"]
     crm_writes: frozenset[str]
     erp_writes: frozenset[str]
+    sellers: Mapping[str, str | None] = field(default_factory=dict, repr=False)
+    """What an address of the ERP's stands for: another one, or nobody (see `sellers`)."""
 
     @property
     def state_field(self) -> str:
@@ -60,6 +62,12 @@ class Rules:
         if self.state_field in self.owners:
             out_of_use = not record.active or fields.get(self.state_field, not self.archived) == self.archived
             fields[self.state_field] = self.archived if out_of_use else not self.archived
+        email = str(fields.get("seller_email") or "")
+        if email in self.sellers:
+            if other := self.sellers[email]:
+                fields["seller_email"] = other
+            else:
+                del fields["seller_email"]
         return fields
 
     def fingerprint(self, record: Record) -> str:
@@ -91,7 +99,13 @@ def owners(kind: Kind, rules: MasterDataRules) -> dict[str, Owns]:
     return {name: Owns(rules.owners.get(name, spec.owner)) for name, spec in fields.items() if name not in rules.skip}
 
 
-def rules_of(kind: Kind, rules: MasterDataRules, crm: RecordCapabilities, erp: RecordCapabilities) -> Rules:
+def rules_of(
+    kind: Kind,
+    rules: MasterDataRules,
+    crm: RecordCapabilities,
+    erp: RecordCapabilities,
+    sellers: Mapping[str, str | None] | None = None,
+) -> Rules:
     """Products are never written in the ERP."""
     return Rules(
         kind=kind,
@@ -99,4 +113,5 @@ def rules_of(kind: Kind, rules: MasterDataRules, crm: RecordCapabilities, erp: R
         on_conflict=rules.on_conflict,
         crm_writes=crm.writes,
         erp_writes=erp.writes if kind is Kind.CUSTOMER else frozenset(),
+        sellers=sellers or {},
     )

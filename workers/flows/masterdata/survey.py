@@ -231,6 +231,12 @@ class Survey:
             other = self.by_crm.get(crm.merged_into)
             if other is None:
                 return replace(base, sort=Sort.MERGED, into_id=crm.merged_into, code="merged_in_crm")
+            said = self._said.get(binding.erp_id)
+            if said is not None and said.sort == "merged_in_crm" and isinstance(erp, Record):
+                if said.decision == "create":
+                    plan = Plan(crm=created(rules, theirs))
+                    return replace(base, sort=Sort.CREATE, plan=plan, code="created_again", crm=Gone(crm.id))
+                return replace(base, code="skipped")
             candidates = (binding.erp_id, other.erp_id)
             return replace(base, sort=Sort.AMBIGUOUS, code="merged_in_crm_two_in_erp", candidates=candidates)
         if isinstance(crm, Gone):

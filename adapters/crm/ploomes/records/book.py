@@ -69,6 +69,11 @@ class PloomesBook:
         with within(self._seconds):
             return self._writer.write(kind, writes)
 
+    def seller(self, email: str) -> str:
+        with within(self._seconds):
+            found = self.lookups.seller(email)
+            return str(found) if found else ""
+
     def problems(self) -> list[str]:
         """What `doctor` says of the custom fields of contacts and products."""
         fields, found = self._client.settings.fields, []
