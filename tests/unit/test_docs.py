@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 from adapters.crm.bottlecrm.settings import BottleFields, BottleSettings
 from adapters.crm.ploomes.settings import PloomesFields, PloomesSettings
+from adapters.erp.omie.settings import OmieSettings, Stages
 from adapters.erp.tryton import TrytonSettings
 from events.catalogue import EVENTS
 from workers import config
@@ -36,6 +37,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`[connections.NAME.settings]` of BottleCRM": BottleSettings,
     "`[connections.NAME.settings.fields]` of BottleCRM": BottleFields,
     "`[connections.NAME.settings]` of Tryton": TrytonSettings,
+    "`[connections.NAME.settings]` of Omie": OmieSettings,
+    "`[connections.NAME.settings.stages]` of Omie": Stages,
     "`[bridges.NAME]`": config.Bridge,
     "`[bridges.NAME.orders]`": config.OrderRules,
     "`[bridges.NAME.notices]`": config.NoticeRules,
@@ -43,7 +46,12 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`[bridges.NAME.customers.ceilings]`, `[bridges.NAME.products.ceilings]`": config.Ceilings,
 }
 """Headings of docs/configuration.md, and what reads the keys below each."""
-ADAPTERS: dict[str, type[BaseModel]] = {"ploomes": PloomesSettings, "bottlecrm": BottleSettings, "tryton": TrytonSettings}
+ADAPTERS: dict[str, type[BaseModel]] = {
+    "ploomes": PloomesSettings,
+    "bottlecrm": BottleSettings,
+    "tryton": TrytonSettings,
+    "omie": OmieSettings,
+}
 
 
 def text(page: Path) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 
 from adapters.erp.omie import document, readings
-from adapters.erp.omie.client import Omie, Redundant, Row
+from adapters.erp.omie.client import Omie, Redundant
 from adapters.erp.omie.faults import Kind, Refused
 from adapters.erp.omie.notes import read_notes, write_notes
 from adapters.erp.omie.translate import may_change

@@ -57,8 +57,6 @@ class OmieSettings(BaseModel):
     """How our keys begin: by it an order is known as ours."""
     api_user: str = "WEBSERVICE"
     """How Omie names whoever writes by API, us among them. What bears this name is no person's decision."""
-    webhook_token: str = Field(default="", repr=False)
-    """Stands in the address of Omie's webhooks; empty: none are taken."""
     timezone: str = "America/Sao_Paulo"
     """Of Omie's dates and times, which come without one."""
     calls_per_minute: int = Field(default=960, ge=1)
