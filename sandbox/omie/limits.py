@@ -73,7 +73,7 @@ class Limits:
             if self.on:
                 state.blocked_until = moment + self.block_minutes * self.minute
             state.refused["blocked"] += 1
-            left = math.ceil(state.blocked_until - moment)
+            left = math.ceil(round(state.blocked_until - moment, 3))
             raise OmieFault(f"API bloqueada por consumo indevido. Tente novamente em {left} segundos.", "MISUSE_API_PROCESS", 425)
         _slide(self._passed, moment - self.minute)
         _slide(state.passed, moment - self.minute)

@@ -21,6 +21,7 @@ from sandbox.omie.api import Api
 from sandbox.omie.automation import Automation
 from sandbox.omie.erp import Erp
 from sandbox.omie.limits import Limits
+from sandbox.omie.page import pages
 from sandbox.omie.screen import Screen
 from sandbox.omie.seed import names, seed
 from sandbox.omie.services import Services
@@ -74,7 +75,9 @@ def make_app(
         erp.store.close()
 
     api = Api(services, key, secret(home, "omie-app-secret"), faults, limits)
-    return Starlette(routes=[*admin.routes(twin), Mount("/", api)], lifespan=life)
+    return Starlette(
+        routes=[*admin.routes(twin), *pages(services, screen, secret(home, "omie-page")), Mount("/", api)], lifespan=life
+    )
 
 
 def main(argv: list[str] | None = None) -> int:

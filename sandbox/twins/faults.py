@@ -38,6 +38,8 @@ class Fault:
     id: int = 0
     hits: int = 0
     until: float = 0.0
+    over: bool = False
+    """Cleared: whoever waits goes on at once."""
     snapshot: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -68,12 +70,18 @@ class Faults:
         return fault
 
     def clear(self) -> None:
+        """Whoever waits because of one goes on at once, and what was to be done later is done."""
         with self._lock:
+            for fault in self._active:
+                fault.over = True
             self._active.clear()
 
     def list(self) -> list[dict[str, object]]:
         with self._lock:
-            return [{key: value for key, value in vars(each).items() if key not in ("snapshot", "until")} for each in self._active]
+            return [
+                {key: value for key, value in vars(each).items() if key not in ("snapshot", "until", "over")}
+                for each in self._active
+            ]
 
     def take(self, method: str, path: str, *, reads: bool | None = None) -> Fault | None:
         """The fault that this call suffers, counted. The first one ordered wins; a used-up one stays listed with its hits.

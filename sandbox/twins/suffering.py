@@ -41,32 +41,39 @@ class Suffering:
             await _cut(scope)
             return None
         if kind == "timeout":
-            await asyncio.sleep(fault.seconds)
+            await _wait(fault)
             if fault.commit == "after":
                 await work()
             return self.timed_out()
         if kind == "late":
-            self._do_later(fault.seconds, work)
+            self._do_later(fault, work)
             return self.timed_out()
         if kind == "empty":
             return self.empty()
         if kind == "stale":
             return await work(fault.snapshot)
         if kind == "slow":
-            await asyncio.sleep(fault.seconds)
+            await _wait(fault)
         response = await work()
         if kind == "garbage":
             return Response("<html><body>Bad gateway</body></html>", media_type="text/html")
         return _Trickle(response, fault.seconds) if kind == "trickle" else response
 
-    def _do_later(self, seconds: float, work: Work) -> None:
+    def _do_later(self, fault: Fault, work: Work) -> None:
         async def later() -> None:
-            await asyncio.sleep(seconds)
+            await _wait(fault)
             await work()
 
         task = asyncio.ensure_future(later())
         self._later.add(task)
         task.add_done_callback(self._later.discard)
+
+
+async def _wait(fault: Fault) -> None:
+    """For the fault's seconds, or until it is cleared."""
+    until = asyncio.get_running_loop().time() + fault.seconds
+    while not fault.over and (left := until - asyncio.get_running_loop().time()) > 0:  # noqa: ASYNC110 (cleared by another thread)
+        await asyncio.sleep(min(left, 0.05))
 
 
 def cuttable(app: ASGIApp) -> ASGIApp:
