@@ -46,8 +46,8 @@ class BottleFields(BaseModel):
 
 ACCOUNT_WORDS = ("tax_id", "street_number", "complement", "district", "state_registration")
 CUSTOMER_WORDS = (
-    *("code", "legal_name", "credit_limit", "credit_left", "overdue", "purchase_volume", "last_purchase", "discount"),
-    *("price_list", "payment_term", "orders", "figures_as_of"),
+    *("code", "legal_name", "credit_limit", "credit_left", "credit_group", "overdue", "purchase_volume", "last_purchase"),
+    *("discount", "price_list", "payment_term", "orders", "figures_as_of"),
 )
 """Fields of master data for which BottleCRM's account has no column; those of its products stand in the add-on's own columns."""
 
