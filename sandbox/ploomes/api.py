@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
-from sandbox.ploomes.faults import Fault, Faults, Limit
+from sandbox.ploomes.faults import Faults, Limit
 from sandbox.ploomes.odata import MAX_TOP, View, parse_query
 from sandbox.ploomes.query import run, shape
 from sandbox.ploomes.records import ACCOUNT_ID, Actor
 from sandbox.ploomes.rules import Rules
 from sandbox.ploomes.schema import ENTITIES
 from sandbox.ploomes.wire import ApiError, Row, dumps, loads
+from sandbox.twins.suffering import Suffering
 
 log = structlog.get_logger()
 MAX_BODY = 10 * 1024 * 1024
 _PATH = re.compile(r"/(?P<entity>[A-Za-z]+(?:@[A-Za-z]+)*)(?:\((?P<id>\d{1,15})\))?(?:/(?P<action>[A-Za-z]+))?/?")
 HIDDEN = frozenset(["OtherProperties", "Phones", "Tags", "TaskUsers", "Installments", "InteractionRecords@Types"])
 """Parts that have no path of their own."""
-Task = asyncio.Task[Any]
 
 
 class Api:
@@ -37,7 +35,12 @@ class Api:
         """`keys`: User-Key to user id (verified: a key belongs to a user). `admin_key`: who bears it as `X-Twin-Key` suffers
         neither faults nor limits, as people at the vendor's own screens do not."""
         self.rules, self.keys, self.faults, self.limit, self.admin_key = rules, keys, faults, limit, admin_key
-        self._later: set[Task] = set()
+        self._suffer = Suffering(
+            too_many=lambda seconds: _answer(self._too_many(seconds)),
+            broken=lambda: _answer(ApiError(500, "An error has occurred.")),
+            timed_out=lambda: _answer(ApiError(504, "The request timed out.")),
+            empty=lambda: Response(dumps({"@odata.context": "", "value": []}), media_type="application/json"),
+        )
         self.actions: dict[tuple[str, str], Callable[[Actor, int, Row], Row]] = {
             ("Deals", "Win"): rules.win,
             ("Deals", "Lose"): rules.lose,
@@ -96,45 +99,6 @@ class Api:
         """One source: 429; the exact body is not known."""
         headers = {} if retry_after is None else {"Retry-After": format(retry_after, "g")}
         return ApiError(429, "Too many requests.", headers)
-
-    async def _suffer(self, fault: Fault, work: Callable[..., Any], scope: Scope) -> Response | None:
-        kind = fault.kind
-        if kind in ("500_after", "cut_after") or (kind == "timeout" and fault.commit == "before"):
-            await work()
-        if kind == "429":
-            return _answer(self._too_many(fault.retry_after))
-        if kind in ("500_before", "500_after"):
-            return _answer(ApiError(500, "An error has occurred."))
-        if kind in ("cut_before", "cut_after"):
-            await _cut(scope)
-            return None
-        if kind == "timeout":
-            await asyncio.sleep(fault.seconds)
-            if fault.commit == "after":
-                await work()
-            return _answer(ApiError(504, "The request timed out."))
-        if kind == "late":
-            self._do_later(fault.seconds, work)
-            return _answer(ApiError(504, "The request timed out."))
-        if kind == "empty":
-            return Response(dumps({"@odata.context": "", "value": []}), media_type="application/json")
-        if kind == "stale":
-            return await work(fault.snapshot)  # type: ignore[no-any-return]
-        if kind == "slow":
-            await asyncio.sleep(fault.seconds)
-        response: Response = await work()
-        if kind == "garbage":
-            return Response("<html><body>Bad gateway</body></html>", media_type="text/html")
-        return _Trickle(response, fault.seconds) if kind == "trickle" else response
-
-    def _do_later(self, seconds: float, work: Callable[..., Any]) -> None:
-        async def later() -> None:
-            await asyncio.sleep(seconds)
-            await work()
-
-        task = asyncio.ensure_future(later())
-        self._later.add(task)
-        task.add_done_callback(self._later.discard)
 
     def respond(self, actor: Actor, request: Request, query: Mapping[str, str], body: bytes, view: View | None = None) -> Response:
         """Do the work and make the answer; never raises."""
@@ -259,38 +223,3 @@ def _json(body: bytes) -> Row:
 
 def _answer(error: ApiError) -> Response:
     return Response(dumps(error.body()), error.status, error.headers, media_type="application/json")
-
-
-def cuttable(app: ASGIApp) -> ASGIApp:
-    """Lend the server's transport to the faults: uvicorn keeps it on the object whose `send` it hands over."""
-
-    async def outermost(scope: Scope, receive: Receive, send: Send) -> None:
-        scope["twin.transport"] = getattr(getattr(send, "__self__", None), "transport", None)
-        await app(scope, receive, send)
-
-    return outermost
-
-
-async def _cut(scope: Scope) -> None:
-    """Cut the connection without a byte of answer, and wait until the server has noticed."""
-    if scope.get("twin.transport") is None:
-        raise RuntimeError("this server's connections cannot be cut; run the twin with uvicorn")
-    scope["twin.transport"].abort()
-    await asyncio.sleep(0.05)
-
-
-class _Trickle(Response):
-    """The whole answer, in drops."""
-
-    def __init__(self, inner: Response, seconds: float) -> None:
-        super().__init__(inner.body, inner.status_code, media_type=inner.media_type)
-        self.seconds = seconds
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        drops = 20
-        size = max(1, math.ceil(len(self.body) / drops))
-        for at in range(0, len(self.body), size):
-            await asyncio.sleep(self.seconds / drops)
-            await send({"type": "http.response.body", "body": self.body[at : at + size], "more_body": True})
-        await send({"type": "http.response.body", "body": b""})

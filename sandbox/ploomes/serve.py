@@ -6,8 +6,6 @@ Writes into DIR: `ploomes.db`, `secrets/*.key` (mode 600, made once), `ploomes.j
 from __future__ import annotations
 
 import argparse
-import os
-import secrets
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -21,7 +19,7 @@ from starlette.routing import Mount
 
 from sandbox import cast
 from sandbox.ploomes import admin
-from sandbox.ploomes.api import Api, cuttable
+from sandbox.ploomes.api import Api
 from sandbox.ploomes.faults import Faults, Limit
 from sandbox.ploomes.page import pages
 from sandbox.ploomes.rules import Rules
@@ -30,6 +28,8 @@ from sandbox.ploomes.seed import SEED, names, seed
 from sandbox.ploomes.store import Store
 from sandbox.ploomes.webhooks import Sender
 from sandbox.ploomes.wire import dumps
+from sandbox.twins.keys import secret
+from sandbox.twins.suffering import cuttable
 
 log = structlog.get_logger()
 KEYS = {
@@ -43,19 +43,6 @@ HOOKED = {
     "Deals": tuple(ACTIONS),
     **dict.fromkeys(("Orders", "Quotes", "Contacts", "Products", "Tasks"), ("Create", "Update", "Delete")),
 }
-
-
-def secret(home: Path, name: str) -> str:
-    """The key in `secrets/NAME.key`, made on first use; of two processes that make it at once, one wins."""
-    folder = home / "secrets"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    file = folder / f"{name}.key"
-    try:
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
-            out.write(secrets.token_hex(32) + "\n")
-    except FileExistsError:
-        pass
-    return file.read_text().strip()
 
 
 def make_app(home: Path, *, minute_seconds: float = 60.0, webhook_url: str = "", calls: int = 120) -> Starlette:
