@@ -60,16 +60,16 @@ _BY_CODE = {
     "5113": Kind.EMPTY,
 }
 _BY_TEXT = (
-    (Kind.BLOCKED, r"misuse_api_process|bloquead[ao] por consumo|consumo indevido"),
+    (Kind.BLOCKED, r"misuse_api_process|bloquead[ao] por consumo"),
     (Kind.REDUNDANT, r"consumo redundante|\bredundant\b|ja foi processada"),
     (Kind.BUSY, r"ja existe uma requisicao"),
     (Kind.THROTTLED, r"too many requests|limite de requisic|excedeu o limite"),
     (Kind.EMPTY, r"nao existem registros"),
     (Kind.DUPLICATE, r"\bja cadastrad|cadastrad[oa] anteriormente|\bja existe\b"),
+    (Kind.FORM, r"nao faz parte da estrutura|method .{0,60}not exists|invalid json|consumo indevido"),
     (Kind.NOT_FOUND, r"nao cadastrad|nao encontrad|nao existe\b"),
     (Kind.KEY, r"chave de acesso|app[_ ]?key|app[_ ]?secret|aplicativo esta suspenso"),
     (Kind.BROKEN, r"broken response|application server"),
-    (Kind.FORM, r"nao faz parte da estrutura|metodo .{0,60}nao existe|soap-error"),
 )
 _SECONDS = re.compile(r"(\d{1,6})\s*segundo")
 _ID = re.compile(r"(integracao\s*)?\[(\d{4,})\]")
@@ -88,6 +88,8 @@ def fault_of(status: int, body: Any, wait: float | None) -> Fault | None:
         kind = Kind.BLOCKED
     elif status == 429 and kind is not Kind.BLOCKED:
         kind = Kind.THROTTLED
+    elif status == 404:  # no such address: it says nothing of any record
+        kind = Kind.FORM
     elif status in (401, 403) and kind not in (Kind.BLOCKED, Kind.REDUNDANT):
         kind = Kind.KEY
     if kind is None:

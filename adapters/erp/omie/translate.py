@@ -75,7 +75,8 @@ def erp_order(omie: Omie, row: Row, way: Sequence[Move], invoices: Sequence[Invo
         decision=_decision(omie, stage, head, info, way, written.theirs),
         invoices=tuple(invoices),
         shipments=_shipments(stage, head, part(row, "frete")),
-        changed_by=str(info.get("uAlt") or info.get("uInc") or ""),
+        changed_by=text(info, "uAlt") or text(info, "uInc"),
+        correctable=stage is ErpStage.CANCELLED and may_change(row),
     )
 
 
