@@ -60,20 +60,23 @@ class Automation:
 
     def _look(self) -> float | None:
         """Decide what is due. Seconds until more is; None: nothing waits."""
-        store = self.moves.store
+        store, soonest = self.moves.store, None
         with store.lock:
-            waiting = [row for row in store.tables["orders"].values() if row["_due"] is not None]
-        for row in sorted(waiting, key=lambda row: row["Id"]):
-            if row["_due"] <= time.time():
-                with store.transaction():
-                    self._decide(store.tables["orders"].get(row["Id"]))
-        later = [row["_due"] - time.time() for row in waiting if row["_due"] > time.time()]
-        return max(0.01, min(later)) if later else None
+            waiting = sorted(self.moves.erp.due)
+        for number in waiting:
+            with store.transaction():
+                row = store.tables["orders"].get(number)
+                if row is None or row["_due"] is None:
+                    self.moves.erp.due.discard(number)
+                elif row["_due"] <= time.time():
+                    self._decide(row)
+                    self.moves.erp.due.discard(number)
+                else:
+                    soonest = min(soonest or row["_due"], row["_due"])
+        return None if soonest is None else max(0.01, soonest - time.time())
 
-    def _decide(self, row: Row | None) -> None:
+    def _decide(self, row: Row) -> None:
         store = self.moves.store
-        if row is None or row["_due"] is None or row["_due"] > time.time():
-            return
         if not self.on or row["cabecalho"]["etapa"] != "10" or row["infoCadastro"]["cancelado"] == "S":
             store.put("orders", row["Id"], row | {"_due": None})
             return

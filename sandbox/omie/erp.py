@@ -36,8 +36,9 @@ class Erp:
     def __init__(self, store: Store, app_key: str) -> None:
         self.store, self.app_key = store, app_key
         self.on_fire: Callable[[], None] = lambda: None
-        self.on_order: Callable[[], None] = lambda: None
-        """Called after an order was written."""
+        self.due = {number for number, row in store.tables["orders"].items() if row["_due"] is not None}
+        """Orders that wait for the tenant's automation."""
+        self.on_due: Callable[[], None] = lambda: None
 
     def audit(self, actor: Actor, call: str, entity: str, number: int) -> None:
         self.store.execute(

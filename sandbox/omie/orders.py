@@ -198,7 +198,9 @@ class Orders:
         self.erp.audit(actor, call, "orders", row["Id"])
         for topic in topics:
             self.erp.fire(actor, f"VendaProduto.{topic}", self.event(row))
-        self.erp.on_order()
+        if row["_due"] is not None:
+            self.erp.due.add(row["Id"])
+            self.erp.on_due()
 
     def event(self, row: Row) -> Row:
         """What a webhook says of an order (verified: the tags; of the date's form, our reading)."""

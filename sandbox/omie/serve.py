@@ -61,7 +61,7 @@ def make_app(
     sender = Sender(erp.store, pace=min(1.0, minute_seconds / 60))
     automation = Automation(services.moves, on=automation_on, seconds=automation_seconds)
     services.orders.decides = automation.due
-    erp.on_fire, erp.on_order = sender.wake, automation.wake
+    erp.on_fire, erp.on_due = sender.wake, automation.wake
     screen = Screen(services.moves, services.amending.alter)
     twin = admin.Twin(services, screen, automation, faults, limits, sender, secret(home, "omie-admin"), fill)
 
