@@ -64,9 +64,10 @@ class Limits:
                 self._admit(state, method, call, moment, writes)
             state.running[call] += 1
             state.at_once = max(state.at_once, state.running.total())
-            state.passed.append(moment)
-            self._passed.append(moment)
-            self._seen[call] = moment
+            if self.on:
+                state.passed.append(moment)
+                self._passed.append(moment)
+                self._seen[call] = moment
 
     def _admit(self, state: Method, method: str, call: str, moment: float, writes: bool) -> None:
         if state.blocked_until > moment:

@@ -717,7 +717,8 @@ def test_a_killed_twin_has_lost_no_write_that_it_answered(tmp_path: Path, sink: 
     with running_omie(tmp_path, "--no-limits", "--webhook-url", sink.url) as twin:
         names, key, answered = twin.names, twin.secret("app-key"), list[str]()
         twin.admin("POST", "webhooks", {"delay": 3600})
-        enough = threading.Event()
+        twin.admin("POST", "automation", {"seconds": 1})
+        small, enough = twin.sell("small", [("SKU-0001", 1)]), threading.Event()
 
         def sell(lane: int) -> None:
             for at in range(10_000):
@@ -739,7 +740,8 @@ def test_a_killed_twin_has_lost_no_write_that_it_answered(tmp_path: Path, sink: 
         twin.start()
         rows = twin.dump("orders")
         held = [row["codigo_pedido_integracao"] for row in rows]
-        assert set(answered) <= set(held) and len(held) == len(set(held)) <= len(answered) + 4
+        assert set(answered) <= set(held) and len(held) == len(set(held)) <= len(answered) + 5
+        until(lambda: twin.seen(small)["etapa"] == "20")
         assert (twin.names, twin.secret("app-key")) == (names, key)
         assert twin.sell("after", [("SKU-0001", 1)]) > max(row["codigo_pedido"] for row in rows)
         assert twin.counts()["webhooks"]["pending"] >= len(held)
