@@ -56,13 +56,17 @@ class Emptiness:
         self._pause, self._longest = minute, 30 * minute
         self._ask_at = 0.0
         self.over = False
-        """There is one: this never ends."""
+        """An order was seen."""
 
     def known(self) -> bool:
         return not self.over and time.monotonic() < self._ask_at
 
     def found(self) -> None:
         self._ask_at, self._pause = time.monotonic() + self._pause, min(2 * self._pause, self._longest)
+
+    def doubt(self) -> None:
+        """What was known counts no more: an order may have been made, or all may have been deleted."""
+        self.over, self._ask_at = False, 0.0
 
 
 _Turn = Callable[[str, float], AbstractContextManager[None]]

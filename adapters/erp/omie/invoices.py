@@ -1,44 +1,67 @@
-"""Invoices (NF-e) of an order, which Omie tells beside it."""
+"""Invoices (NF-e) of an order. The stages' rows tell number and key of the last one; earlier ones, and the link to the document,
+stand only in `StatusPedido`, which has two ways of being asked within a minute: without its answer the last one is told alone."""
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 
 from adapters.erp.omie.client import Omie, Row
 from adapters.erp.omie.translate import INVOICED_STAGES, Move
 from adapters.erp.omie.values import day, folded, number, part, text, yes
+from adapters.errors import TryLater
 from events.model import Invoice
 
 _CANCELLED = ("cancel", "deneg", "inutiliz", "rejeit")
 """What a status that takes an invoice back begins with (one source: words, not codes)."""
 
 
-def of(omie: Omie, row: Row, way: Sequence[Move]) -> tuple[Invoice, ...]:
-    """Asked for only when the order is or was invoiced. One that is to be authorised yet has no number, and is none."""
-    head, info = part(row, "cabecalho"), part(row, "infoCadastro")
+def of(omie: Omie, row: Row, way: Sequence[Move], stage_rows: Sequence[Row]) -> tuple[Invoice, ...]:
+    """One that is to be authorised yet has no number, and is none."""
+    info = part(row, "infoCadastro")
     if not (yes(info, "faturado") or yes(info, "denegado") or any(move.stage in INVOICED_STAGES for move in way)):
         return ()
-    variants: list[Row] = [{"codigo_pedido": int(head["codigo_pedido"])}]
-    if key := text(head, "codigo_pedido_integracao"):
-        variants.append({"codigo_pedido_integracao": key})
-    answer = omie.read("produtos/pedido/", "StatusPedido", variants)
-    due = tuple(sorted(filter(None, (day(text(each, "data_vencimento")) for each in _instalments(row)))))
+    standing = yes(info, "faturado") and not yes(info, "denegado") and not yes(info, "cancelado")
+    due = _due_dates(row)
     total = number(part(row, "total_pedido").get("valor_total_pedido"))
-    return tuple(
-        Invoice(
-            id=text(each, "chave_nfe") or text(each, "numero_nfe"),
+    found: dict[str, Invoice] = {}
+    if stage_rows:
+        told = part(stage_rows[-1], "faturamento")
+        key = text(told, "cChaveNFE") or text(told, "cNumNFE")
+        if key:
+            state = "posted" if standing else "cancelled"
+            date = day(text(told, "dDtFat"))
+            found[key] = Invoice(id=key, number=text(told, "cNumNFE"), state=state, date=date, due_dates=due, total=total)
+    for each in _documents(omie, row):
+        key = text(each, "chave_nfe") or text(each, "numero_nfe")
+        back = folded(text(each, "status_nfe")).startswith(_CANCELLED) or (key in found and not standing)
+        found[key] = Invoice(
+            id=key,
             number=text(each, "numero_nfe"),
-            state="cancelled" if yes(info, "denegado") or folded(text(each, "status_nfe")).startswith(_CANCELLED) else "posted",
+            state="cancelled" if back else "posted",
             date=day(text(each, "data_emissao")),
             due_dates=due,
             total=total,
             url=text(each, "danfe"),
         )
-        for each in answer.get("ListaNfe") or ()
-        if text(each, "numero_nfe") and text(each, "tipo") != "E"
-    )
+    return tuple(found.values())
 
 
-def _instalments(row: Row) -> list[Row]:
+def _documents(omie: Omie, row: Row) -> list[Row]:
+    head = part(row, "cabecalho")
+    variants: list[Row] = [{"codigo_pedido": int(head["codigo_pedido"])}]
+    if key := text(head, "codigo_pedido_integracao"):
+        variants.append({"codigo_pedido_integracao": key})
+    try:
+        answer = omie.read("produtos/pedido/", "StatusPedido", variants)
+    except TryLater as error:
+        if error.code == "redundant":
+            return []
+        raise
+    return [each for each in answer.get("ListaNfe") or () if text(each, "numero_nfe") and text(each, "tipo") != "E"]
+
+
+def _due_dates(row: Row) -> tuple[dt.date, ...]:
     found = part(row, "lista_parcelas").get("parcela")
-    return found if isinstance(found, list) else []
+    dates = (day(text(each, "data_vencimento")) for each in (found if isinstance(found, list) else ()))
+    return tuple(sorted(filter(None, dates)))

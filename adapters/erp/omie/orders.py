@@ -53,7 +53,7 @@ def create(omie: Omie, order: Order, customer_id: str, key: str, revision: int) 
 
 
 def _there(omie: Omie, key: str) -> ErpOrder | None:
-    omie.empty.over = True
+    omie.empty.doubt()
     return next(iter(readings.by_key(omie, key)), None)
 
 

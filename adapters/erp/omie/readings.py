@@ -76,14 +76,28 @@ def without_orders(omie: Omie) -> bool:
 
 def control(omie: Omie) -> None:
     """A list of the stages' method that must not be empty, else nothing is proven. Ten "no records" without an answer between
-    them shut a method out for half an hour: this is that answer too."""
+    them shut a method out for half an hour: this is that answer too.
+
+    An account without a single order says so twice, of its orders and of their stages, and shows its columns.
+    """
+    had_orders = omie.empty.over
+    omie.empty.doubt()
     try:
         omie.read(STAGES, "ListarEtapasPedido", sizes({"nPagina": 1}, 1, key="nRegPorPagina"))
-        omie.empty.over = True
     except Empty:
-        if omie.empty.over or not terms.stages(omie):  # an account without a single order has its columns
+        if had_orders or _shows_orders(omie) or not terms.stages(omie):
             raise TryLater("empty_answer", f"connection {omie.name} answers with empty lists", after=10) from None
         omie.empty.found()
+    else:
+        omie.empty.over = True
+
+
+def _shows_orders(omie: Omie) -> bool:
+    try:
+        omie.read(ORDERS, "ListarPedidos", sizes({"pagina": 1, "apenas_resumo": "S"}, 1))
+    except Empty:
+        return False
+    return True
 
 
 def changed(omie: Omie, since: dt.datetime) -> Iterator[ErpOrder]:
@@ -119,8 +133,9 @@ def whole(omie: Omie, row: Row) -> ErpOrder:
     omie.orders[order_id] = text(head, "codigo_pedido_integracao"), text(head, "numero_pedido")
     held = omie.beside.get(order_id)
     if held is None or held[0] != version:
-        way = [] if undecided(omie, row) else moves(omie, _stage_rows(omie, {"nCodPed": int(order_id)}), order_id)
-        issued = invoices.of(omie, row, way)
+        rows = [] if undecided(omie, row) else _stage_rows(omie, {"nCodPed": int(order_id)})
+        way = moves(omie, rows, order_id)
+        issued = invoices.of(omie, row, way, rows)
         held = version, (way, issued)
         if not (yes(part(row, "infoCadastro"), "faturado") and not issued):  # its number is still on the way
             _keep(omie, order_id, held)
@@ -157,9 +172,6 @@ def _orders(omie: Omie, which: Row) -> list[Row]:
     try:
         return [row for page in walk(omie, ORDERS, "ListarPedidos", which, "pedido_venda_produto") for row in page.rows]
     except Empty:
-        pass
-    try:
-        omie.read(ORDERS, "ListarPedidos", sizes({"pagina": 1, "apenas_resumo": "S"}, 1))
-    except Empty:
-        raise TryLater("empty_answer", f"connection {omie.name} answers with empty lists", after=10) from None
-    return []
+        if not _shows_orders(omie):
+            raise TryLater("empty_answer", f"connection {omie.name} answers with empty lists", after=10) from None
+        return []
