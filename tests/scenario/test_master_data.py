@@ -21,6 +21,7 @@ pytestmark = pytest.mark.timeout(600)
 
 AURORA = str(cast.AURORA["name"])
 CODES = {each["code"] for each in cast.PRODUCTS}
+IPE = "Ipê Roxo Ferragens Ltda"
 SERVICE = "SKU-SV01"
 """Sold too, and only in the ERP."""
 
@@ -114,7 +115,7 @@ def test_new_products_arrive_once_though_the_worker_is_killed_after_the_commit(f
 
 
 def test_a_customer_of_the_erp_arrives_is_blocked_and_comes_back(fleet: Fleet, hands: Hands) -> None:
-    name, number = "Ipê Roxo Ferragens Ltda", tax_id("951234560001")
+    name, number = IPE, tax_id("951234560001")
     like = hands.tryton.search_read("party.party", [("code", "=", cast.AURORA["code"])], ["categories"])[0]
     identifiers = [("create", [{"type": "br_vat", "code": number}])]
     party = hands.party(name, code="CLI-9001", identifiers=identifiers, categories=[("add", like["categories"])])
@@ -125,6 +126,38 @@ def test_a_customer_of_the_erp_arrives_is_blocked_and_comes_back(fleet: Fleet, h
     sees(True, lambda: bool(contacts(fleet)[name]["OtherProperties"].get(blocked)), "the CRM shows it blocked")
     hands.write("party.party", party, active=True)
     sees(False, lambda: bool(contacts(fleet)[name]["OtherProperties"].get(blocked)), "and free again")
+
+
+def test_what_changes_beside_a_record_reaches_the_crm_and_what_is_not_sold_does_not(fleet: Fleet, hands: Hands) -> None:
+    """A list's price, a template's name and a party's address touch neither variant nor party; steel and its supplier stay out."""
+    hands.products(["MP-0001"], salable=False, name="Chapa de aço")
+    supplier = hands.party("Siderúrgica do Vale Inventado")
+    invoiced(hands, supplier)
+    ipe = hands.tryton.search_read("party.party", [("code", "=", "CLI-9001")], ["id"])[0]["id"]
+    hands.write("party.address", hands.part(ipe, "addresses"), city="Ilhabela", street="Rua das Ostras")
+    (variant,) = hands.tryton.search_read("product.product", [("code", "=", "SKU-0003")], ["id", "template"])
+    (price_list,) = hands.tryton.search_read("product.price_list", [], ["id"])
+    lines = [row["id"] for row in hands.tryton.search_read("product.price_list.line", [], ["id"])]
+    hands.write("product.price_list.line", lines, sequence=9)
+    line = {"price_list": price_list["id"], "product": variant["id"], "sequence": 1, "formula": "7"}
+    hands.tryton.call("product.price_list.line.create", [line])
+    hands.write("product.template", hands.template(variant["id"]), name="Nome do modelo")
+    prices = fleet.crm.names["fields"]["product"]["prices"]
+    sees("Nome do modelo", lambda: products(fleet)["SKU-0003"]["Name"], "the variant bears its template's name")
+    sees("Atacado: 7.00", lambda: products(fleet)["SKU-0003"]["OtherProperties"].get(prices), "and its list's price")
+    sees("Rua das Ostras", lambda: contacts(fleet)[IPE]["StreetAddress"], "the customer has its new address")
+    assert "MP-0001" not in products(fleet)
+    assert "Siderúrgica do Vale Inventado" not in contacts(fleet)
+    sees([], fleet.troubles, "nothing is stuck")
+
+
+def invoiced(hands: Hands, supplier: int) -> None:
+    """They sent us an invoice."""
+    accounts = hands.tryton.search_read("account.account", [("type.payable", "=", True), ("closed", "=", False)], ["id"], limit=1)
+    journals = hands.tryton.search_read("account.journal", [("type", "=", "expense")], ["id"], limit=1)
+    values = {"type": "in", "party": supplier, "account": accounts[0]["id"], "journal": journals[0]["id"]}
+    where = {"invoice_address": hands.part(supplier, "addresses"), "company": 1, "currency": 1}
+    hands.tryton.call("account.invoice.create", [values | where])
 
 
 def test_an_email_changed_in_the_crm_reaches_the_erp_and_a_lead_does_not(fleet: Fleet, hands: Hands) -> None:
