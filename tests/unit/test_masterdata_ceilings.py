@@ -14,7 +14,7 @@ from tests.fakes_masterdata import Thing
 from tests.stage_masterdata import PRODUCT, Killed, Stage, staged
 from workers import schedule
 from workers.bootstrap import Room
-from workers.commands import apply, backfill
+from workers.commands import apply, backfill, reconcile
 from workers.commands.errors import troubles
 from workers.config import Ceilings
 from workers.flows.masterdata import runs
@@ -64,6 +64,7 @@ def test_a_mass_archive_stops_at_its_ceiling_and_holds_up_nothing_else() -> None
         schedule.poll_records(stage.room, "crm")
         stage.clock.forward(3600)
         stage.sync(PRODUCT)
+        assert reconcile.reconcile(stage.room, ["products"], repair=True, machine=True) == 1, "it says that something waits"
         assert (len(stage.crm.wrote), archived(stage)) == (writes, 3)
 
 

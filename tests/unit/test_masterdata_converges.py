@@ -14,6 +14,8 @@ from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, 
 from events.masterdata import FIELDS, Kind, Owns
 from tests.fakes_masterdata import UNREACHABLE, Thing
 from tests.stage_masterdata import CUSTOMER, OURS_IN_THE_CRM, PRODUCT, Killed, Stage
+from workers.config import Ceilings
+from workers.flows.masterdata.ceilings import PAST
 from workers.flows.masterdata.ownership import WITH_ORDERS, Side
 
 STEPS = ("after-bind", "after-remote-commit", "before-outcome", "after-outcome")
@@ -28,13 +30,19 @@ class BothSides(RuleBasedStateMachine):
     things = Bundle("things")
 
     @initialize(
-        target=things, newest=st.booleans(), once=st.booleans(), names=st.lists(NAMES, max_size=3), kind=st.sampled_from(Kind)
+        target=things,
+        newest=st.booleans(),
+        once=st.booleans(),
+        tight=st.booleans(),
+        names=st.lists(NAMES, max_size=3),
+        kind=st.sampled_from(Kind),
     )
-    def start(self, newest: bool, once: bool, names: list[str], kind: Kind) -> MultipleResults[Thing]:
+    def start(self, newest: bool, once: bool, tight: bool, names: list[str], kind: Kind) -> MultipleResults[Thing]:
         self.folder = Path(tempfile.mkdtemp(prefix="ponte-converges-"))
         owners = ({"phone": "newest"} if newest else {}) | ({"payment_term": "once"} if once else {})
         self.owners = {kind: {name: Owns(owners.get(name, spec.owner)) for name, spec in FIELDS[kind].items()} for kind in Kind}
-        self.stage = Stage(self.folder, owners=owners)
+        ceilings = Ceilings(creates=2, archives=1) if tight else Ceilings()
+        self.stage = Stage(self.folder, owners=owners, ceilings=ceilings)
         self.pictures: dict[str, dict[str, Any]] = {}
         self.said: set[tuple[str, str]] = set()
         """CRM id and field, of what was edited there after both had agreed."""
@@ -159,6 +167,10 @@ class BothSides(RuleBasedStateMachine):
     def see_everything_again(self, kind: Kind, side: Side) -> None:
         self.stage.journal.set_cursor(side, f"main:{kind}", "")
 
+    @rule()
+    def let_go(self) -> None:
+        self.stage.journal.retry([event.id for event, row in self.stage.journal.open_rows() if row.code == PAST])
+
     # what must hold
 
     @invariant()
@@ -182,6 +194,9 @@ class BothSides(RuleBasedStateMachine):
         stage.restart()
         stage.sync()
         stage.look_at_everything()
+        while held := [event.id for event, row in stage.journal.open_rows() if row.code == PAST]:
+            stage.journal.retry(held)
+            stage.sync()
         writes = len(stage.erp.wrote), len(stage.crm.wrote)
         stage.look_at_everything()
         assert writes == (len(stage.erp.wrote), len(stage.crm.wrote)), "it is not silent"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from workers.commands.apply import carry_out
 from workers.commands.common import console, emit, opened, plural, shorten
 from workers.commands.masterdata import Bar, bridges_of, explained, kinds_of, meant
 from workers.commands.plan import over_of
+from workers.flows.masterdata import ceilings
 from workers.flows.masterdata.reconcile import CAUSES, Drift, compare
 
 
@@ -43,20 +44,20 @@ def reconcile(
         for name in bridges_of(room, bridge, kind):
             with Bar(f"comparing {kind}s", quiet=machine) as bar:
                 drift = compare(room, name, kind, bar.at)
-            document = _document(drift)
+            document = _document(room, drift)
             documents.append(document)
             if not machine:
-                _say(drift)
+                _say(drift, document["past_ceilings"])
             over = {key: said for key, said in over_of(room, drift.plan).items() if key not in allowed}
-            clean = not drift.plan.things
+            clean = not drift.plan.things and not document["past_ceilings"]
             if repair and over:
                 document["refused"] = over
                 if not machine:
                     for sentence in over.values():
                         console().print(f"  nothing was repaired: {sentence}", style="bold red")
-            elif repair and not clean:
+            elif repair and drift.plan.things:
                 ended = document["repaired"] = carry_out(room, drift.plan, quiet=machine)
-                clean = not ended["for_a_person"] and not ended["open"]
+                clean = not ended["for_a_person"] and not ended["open"] and not document["past_ceilings"]
                 if not machine:
                     done = ended["as_planned"] + len(ended["otherwise"])
                     left = len(ended["for_a_person"]) + len(ended["open"])
@@ -67,7 +68,7 @@ def reconcile(
     return code
 
 
-def _document(drift: Drift) -> dict[str, Any]:
+def _document(room: Room, drift: Drift) -> dict[str, Any]:
     plan = drift.plan
     return {
         "bridge": plan.bridge,
@@ -77,10 +78,11 @@ def _document(drift: Drift) -> dict[str, Any]:
         "drift": {cause: [each.erp_id for each in things] for cause, things in drift.causes.items()},
         "fields": dict(drift.fields),
         "on_their_way": drift.on_their_way,
+        "past_ceilings": ceilings.held(room, plan.bridge, plan.kind),
     }
 
 
-def _say(drift: Drift) -> None:
+def _say(drift: Drift, held: Mapping[str, int]) -> None:
     out, plan = console(), drift.plan
     out.print(f"{plan.bridge}: {plan.kind}s, {plan.looked_at:,} compared, {plan.bound:,} bound", style="bold")
     for cause, things in drift.causes.items():
@@ -92,3 +94,5 @@ def _say(drift: Drift) -> None:
         out.print("  both sides agree")
     if drift.on_their_way:
         out.print(f"  {plural(drift.on_their_way, 'change')} on the way")
+    for key, count in held.items():
+        out.print(f"  {count:,} of them are past the ceiling of {key}, and wait for a person (`ponte errors`)", style="bold red")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
+from adapters.errors import PonteError
 from adapters.ports import SellerBook
 from events.store import Review
 from workers.bootstrap import Room
@@ -77,6 +79,9 @@ def decided(room: Room, review_id: int, words: list[str]) -> int:
     if not room.journal.resolve_review(review_id, decision):
         out.print(f"review {review_id} was decided already: {review.decision}; nothing was changed")
         return 1
+    if review.sort == UNMATCHED:
+        with suppress(PonteError):  # the next poll looks at them
+            sellers.by_the_clock(room, review.bridge)
     out.print(f"review {review_id}: {decision}; it goes on from here")
     return 0
 

@@ -31,7 +31,8 @@ def quoted(room: Room, bridge: str, deals: Sequence[Deal]) -> int:
         return 0
     topic, now = (bridge, str(Kind.CUSTOMER), "figures"), room.journal.clock()
     since = now - timedelta(minutes=room.bridge(bridge).customers.figures_max_age_minutes)
-    bound = room.journal.bindings_of(bridge, Kind.CUSTOMER, crm_ids=list(dict.fromkeys(wanted)))
+    stand = room.journal.resolve_all(bridge, Kind.CUSTOMER, "crm", list(dict.fromkeys(wanted)))
+    bound = room.journal.bindings_of(bridge, Kind.CUSTOMER, crm_ids=list(dict.fromkeys(stand.values())))
     due = room.journal.older_than(topic, [each.erp_id for each in bound.values() if not _read_after(each, since)], since)
     if not due:
         return 0

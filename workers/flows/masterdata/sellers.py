@@ -46,14 +46,16 @@ def waiting(room: Room, bridge: str, email: str) -> int:
 def by_the_clock(room: Room, bridge: str) -> int:
     """End the cases whose user has appeared, and look again at the customers of those that have ended. How many were news."""
     begin = topic(bridge, "")[2]
-    waits = {each.removeprefix(begin): each for each in room.journal.topics(bridge, KIND, begin)}
+    waits = [each.removeprefix(begin) for each in room.journal.topics(bridge, KIND, begin)]
     if not waits:
         return 0
     _appeared(room, bridge)
+    asked = {each.thing_id for each in room.journal.reviews(bridge, KIND, sort=UNMATCHED)}
     stands, news = replacements(room, bridge), 0
-    for email in waits:
-        while stands.get(email, email) and (ids := room.journal.marked(topic(bridge, email), limit=PAGE)):
-            news += intake.look(room, bridge, Kind.CUSTOMER, "erp", ids, f"seller {room.journal.clock().isoformat()}")
+    for email in (each for each in waits if each not in asked):
+        while ids := room.journal.marked(topic(bridge, email), limit=PAGE):
+            if stands.get(email, email):  # not left out
+                news += intake.look(room, bridge, Kind.CUSTOMER, "erp", ids, f"seller {room.journal.clock().isoformat()}")
             room.journal.unmark(topic(bridge, email), ids)
     return news
 
