@@ -32,7 +32,7 @@ event_app = typer.Typer(help="One event: see what it says, and mend it.", no_arg
 
 
 def register(app: typer.Typer) -> None:
-    for command in (errors, retry, replay, skip):
+    for command in (errors, retry, replay, skip, archive):
         app.command()(command)
     app.add_typer(event_app, name="event")
 
@@ -107,6 +107,19 @@ def skip(
     from workers.commands import skip as command
 
     raise typer.Exit(command.run(config, event, because, dry_run=dry_run))
+
+
+def archive(
+    before: Annotated[str, typer.Option("--before", help="What was settled before then: 2026-01-01, or 90d.")],
+    to: Annotated[Path, typer.Option("--to", help="The file; JSON lines, packed if its name ends with .gz.")],
+    config: ConfigPath = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write what was settled long ago into a file, then out of the journal. Killed, it loses nothing: say it again."""
+    from workers.commands import archive as command
+
+    raise typer.Exit(command.run(config, before, to, dry_run=dry_run, as_json=as_json))
 
 
 @event_app.command()

@@ -114,6 +114,10 @@ class Hands(Writing):
 
         return self._write(once)
 
+    def note(self, by: str, act: str, because: str) -> None:
+        """Write down a deed that is of no one event."""
+        self._write(lambda tx: record(tx, Deed(by, act, because)))
+
     def acts(self, *, event_id: str = "", thing: str = "", limit: int = 500) -> list[Act]:
         """Oldest first; of an event, of a thing, or all."""
         query = select(*(acts.c[name] for name in ("at", "by", "act", "event_id", "thing", "because", "before"))).order_by(

@@ -18,6 +18,7 @@ from events.store.database import Database
 from events.store.desk import Desk
 from events.store.hands import AGAIN, Hands
 from events.store.history import NOT_WELL, History
+from events.store.keeping import Keeping
 from events.store.marks import Marks
 from events.store.migrate import migrate, ready
 from events.store.records import Claim, NewEvent, Outcome, State, utc_now
@@ -34,7 +35,7 @@ class LeaseLost(Exception):
         self.event_id = event_id
 
 
-class Journal(History, Books, Desk, Batches, Reviews, Hands, Marks):
+class Journal(History, Books, Desk, Batches, Reviews, Hands, Keeping, Marks):
     """Safe for many threads and processes. `url`: `sqlite:///FILE` or `postgresql://...`; `ring` is called after commits only.
 
     No method holds a transaction while the outside is called, and none calls the outside.

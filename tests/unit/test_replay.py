@@ -13,6 +13,7 @@ from events.catalogue import notice_thing
 from events.model import Verdict
 from events.store import Which
 from tests.stage import Stage, staged
+from workers import schedule
 
 WRITES = {
     *("create_order", "amend_order", "submit", "cancel_order", "adopt_order", "create_customer", "amend_customer"),
@@ -37,9 +38,10 @@ def sale_of(stage: Stage, deal: str) -> Any:
 
 def play_a_day(stage: Stage) -> None:
     """One deal for each way that an order can go."""
-    for deal, quantity in (("approved", 5), ("refused", 60), ("lost", 25), ("empty", 0), ("undone", 25), ("edited", 25), ("silent", 25)):
-        stage.win(quantity, deal)
-    for deal in ("no", "corrected"):
+    stage.win(5, "approved")
+    stage.win(60, "refused")
+    stage.win(0, "empty")
+    for deal in ("lost", "undone", "edited", "silent", "no", "corrected"):
         stage.win(25, deal)
     stage.run()
     stage.erp.invoice(sale_of(stage, "approved"), "i1")
@@ -55,17 +57,11 @@ def play_a_day(stage: Stage) -> None:
     stage.run()
     stage.erp.decide(sale_of(stage, "corrected"), Verdict.APPROVED)
     stage.clock.forward(49 * 3600)
-    _overdue(stage)
+    schedule.overdue(stage.room, "main", stage.room.config.bridges["main"])
     stage.run()
     # the salesperson works on what came back
     stage.crm.touch("no").stage = "calling the customer"
     stage.run()
-
-
-def _overdue(stage: Stage) -> None:
-    from workers import schedule
-
-    schedule.overdue(stage.room, "main", stage.room.config.bridges["main"])
 
 
 def what_is(stage: Stage) -> Any:
