@@ -55,6 +55,8 @@ class Home(Section):
     lease_seconds: float = Field(default=30, ge=2, le=3600)
     """How long a dead worker's work waits for another. A call's deadline must be shorter."""
     sweep_seconds: float = Field(default=2, ge=0.2, le=3600)
+    keep_days: float = Field(default=90, ge=1, le=36500)
+    """How long the journal keeps what settled events said, and the calls that were made for them."""
     visibility_timeout: int = Field(default=3600, ge=60, le=604800)
 
 

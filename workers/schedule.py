@@ -15,7 +15,8 @@ from adapters.http import recording
 from events.catalogue import Lane, order_thing
 from events.masterdata import Kind
 from events.model import Deal, ErpOrder
-from events.store import NewEvent, OrderRow, State
+from events.store import NewEvent, OrderRow, Which
+from workers import keeping
 from workers.bootstrap import Room
 from workers.config import Bridge
 from workers.flows.masterdata import ceilings, figures, intake, reconcile, sellers
@@ -56,6 +57,7 @@ def sweep(room: Room, queued: Callable[[str], int] = lambda _lane: 0) -> int:
     for name, bridge in room.config.bridges.items():
         overdue(room, name, bridge)
         held_up(room, name, bridge)
+    keeping.step(room)
     return rung
 
 
@@ -64,11 +66,10 @@ def held_up(room: Room, name: str, bridge: Bridge) -> None:
     if not room.journal.lead(f"held up:{name}", worker_name(), HELD_UP_LOOK):
         return
     since = room.journal.clock() - timedelta(minutes=bridge.orders.held_up_minutes)
-    for event, row in room.journal.open_rows():
-        if event.bridge == name and event.type == "DealWon" and event.observed_at <= since:
-            deal = str(event.payload["deal_id"])
-            facts = {"code": row.code, "owner": row.owner}
-            room.journal.publish(notices_for("order_stuck", name, deal, event.id, facts, room.config))
+    for event, row in room.journal.open_rows(which=Which(types=("DealWon",), bridge=name, until=since), limit=10_000):
+        deal = str(event.payload["deal_id"])
+        facts = {"code": row.code, "owner": row.owner}
+        room.journal.publish(notices_for("order_stuck", name, deal, event.id, facts, room.config))
 
 
 def overdue(room: Room, name: str, bridge: Bridge) -> None:
@@ -171,7 +172,7 @@ def _poll_feed(room: Room, name: str, bridge: Bridge, kind: Kind, side: Side) ->
 def _reachable_again(room: Room, connection: str) -> None:
     """Whatever waited for this connection runs now, not at the end of its back-off."""
     cause = f"connection:{connection}"
-    if any(row.cause == cause for _, row in room.journal.open_rows(states=[State.WAITING])):
+    if room.journal.waits_for(cause):
         room.journal.release(cause)
 
 
