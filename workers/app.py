@@ -74,6 +74,8 @@ def settings(config: Config) -> dict[str, Any]:
         "broker_pool_limit": home.threads + 4,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
+        # a broker that refuses writes (out of memory, a replica, a full disk) is waited for, too; else the worker exits
+        "broker_channel_error_retry": True,
         # a retried publish whose answer was cut rings twice, and blocks for long; the sweep rings again anyway
         "task_publish_retry": False,
         "task_queues": [Queue(str(lane), exchanges[lane], routing_key=str(lane)) for lane in Lane],

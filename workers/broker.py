@@ -108,9 +108,13 @@ def broker_findings(url: str, *, visibility_timeout: float | None = None, lease:
             "their work is still going on; raise visibility_timeout in [ponte]"
         )
     try:
-        with redis.Redis.from_url(url, socket_timeout=3, socket_connect_timeout=3, decode_responses=True) as client:
-            client.ping()
-            findings += _settings_findings(client)
+        patience = {"socket_timeout": 3, "socket_connect_timeout": 3, "retry": Retry(NoBackoff(), 0)}
+        with redis.Redis.from_url(url, decode_responses=True, **patience) as client:
+            findings += [*_settings_findings(client), *_refusal(client)]
+    except redis.TimeoutError:
+        findings.append(
+            "the broker is slow or frozen, it gave no answer within 3 s: see its host's load and disk, and who else uses it"
+        )
     except redis.AuthenticationError:
         findings.append("the broker refuses our password: correct the broker URL, or restart ponte if the broker is its own")
     except redis.RedisError as error:
@@ -139,6 +143,24 @@ def _settings_findings(client: redis.Redis) -> list[str]:
             "the broker uses more than 80 % of its maxmemory: raise it, or find out why the queues grow (`ponte doctor`)"
         )
     return findings
+
+
+REFUSALS = {
+    "OOM": "memory is full: raise its maxmemory, or find out why the queues grow (`ponte doctor`)",
+    "READONLY": "it is a replica: lead `broker` in [ponte] to the primary",
+    "MISCONF": "it cannot save to its disk: make room there",
+}
+
+
+def _refusal(client: redis.Redis) -> list[str]:
+    """It may answer, and take no message all the same. Tried with a key that ends by itself."""
+    try:
+        client.set("ponte-probe", 1, ex=10)
+        return []
+    except redis.ResponseError as error:
+        # redis-py makes classes of some, and cuts their first word off
+        word = {"OutOfMemoryError": "OOM", "ReadOnlyError": "READONLY"}.get(type(error).__name__, str(error).partition(" ")[0])
+        return [f"the broker refuses writes, {REFUSALS.get(word, 'no bell can be rung: see its log')}; no event is lost"]
 
 
 def queue_lengths(url: str) -> Callable[[str], int]:

@@ -17,6 +17,7 @@ gateway_port = {gateway_port}
 flower_port = {flower_port}
 threads = 4
 sweep_seconds = 0.5
+{ponte}
 
 [connections.crm]
 role = "crm"
@@ -37,15 +38,18 @@ start = 2026-01-01T00:00:00Z
 """
 
 
-def write_config(home: Path, *, crm: str = "", erp: str = "") -> Path:
+def write_config(home: Path, *, crm: str = "", erp: str = "", ponte: str = "") -> Path:
+    """A ponte.toml on free ports; `ponte`: more lines of [ponte], and so on."""
+    home.mkdir(parents=True, exist_ok=True)
     path = home / "ponte.toml"
-    path.write_text(CONFIG.format(broker_port=free_port(), gateway_port=free_port(), flower_port=free_port(), crm=crm, erp=erp))
+    ports = {"broker_port": free_port(), "gateway_port": free_port(), "flower_port": free_port()}
+    path.write_text(CONFIG.format(**ports, crm=crm, erp=erp, ponte=ponte))
     return path
 
 
 class OwnBroker:
-    def __init__(self, home: Path) -> None:
-        self.path = write_config(home)
+    def __init__(self, home: Path, *, ponte: str = "") -> None:
+        self.path = write_config(home, ponte=ponte)
         self.config: Config = load(self.path)
         self.conf = broker.write_conf(self.config)
         self.process: subprocess.Popen[bytes] | None = None
