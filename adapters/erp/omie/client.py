@@ -129,7 +129,7 @@ class Omie:
     def write(self, service: str, call: str, param: Mapping[str, Any]) -> Row:
         """Sent once. Raises `Refused` for Omie's no, `UnknownOutcome` when it may have been done, `Redundant` when it surely was
         sent before, within the minute."""
-        wait = self._again_in(call, param)
+        wait = self._claim(_digest(call, param))
         if wait > 0:
             raise Redundant(call, wait)
         return self._ask(service, call, param)
@@ -138,7 +138,6 @@ class Omie:
         settings = self.settings
         digest = _digest(call, param)
         body = {"call": call, "app_key": settings.app_key, "app_secret": settings.app_secret, "param": [param]}
-        self._remember(digest)
         try:
             with self._turn(call, settings.deadline) if self._turn is not None else nullcontext():
                 response = self._http.request(
@@ -202,19 +201,19 @@ class Omie:
 
     def _fresh(self, call: str, variants: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
         for param in variants:
-            if self._again_in(call, param) <= 0:
+            if self._claim(_digest(call, param)) <= 0:
                 yield param
 
-    def _again_in(self, call: str, param: Mapping[str, Any]) -> float:
-        with self._lock:
-            return self._asked.get(_digest(call, param), 0.0) - time.monotonic()
-
-    def _remember(self, digest: str) -> None:
+    def _claim(self, digest: str) -> float:
+        """Seconds until this call may be made again; 0: it is ours to make now."""
         now = time.monotonic()
         with self._lock:
+            if (until := self._asked.get(digest, 0.0)) > now:
+                return until - now
             if len(self._asked) > 2000:
                 self._asked = {each: until for each, until in self._asked.items() if until > now}
             self._asked[digest] = now + self.settings.minute_seconds
+            return 0.0
 
     def _forget(self, digest: str) -> None:
         with self._lock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,6 +23,7 @@ SERVICE = "geral/clientes/"
 CODE_LENGTH = 20
 """Of codigo_cliente_integracao (facts/OMIE, external ids; from memory)."""
 BRAZIL = "1058"
+_FLAGS = ("exibir_caracteristicas", "exibir_obs")
 _NO_NAMES = frozenset({"cliente", "teste"})
 _CITY = re.compile(r"\s*\([A-Za-z]{2}\)\s*$")
 
@@ -45,7 +47,9 @@ def find(omie: Omie, tax_id: str = "", code: str = "") -> list[Customer]:
 def _filtered(omie: Omie, which: Row) -> list[Row]:
     """Nothing found counts only when the register shows others."""
     try:
-        return rows_of(omie.read(SERVICE, "ListarClientes", sizes({"pagina": 1, "clientesFiltro": which})), "clientes_cadastro")
+        return rows_of(
+            omie.read(SERVICE, "ListarClientes", sizes({"pagina": 1, "clientesFiltro": which}, flags=_FLAGS)), "clientes_cadastro"
+        )
     except Empty:
         control(omie)
         return []
@@ -54,7 +58,7 @@ def _filtered(omie: Omie, which: Row) -> list[Row]:
 def control(omie: Omie) -> None:
     """As `readings.control`, for customers."""
     try:
-        omie.read(SERVICE, "ListarClientes", sizes({"pagina": 1, "apenas_importado_api": "N"}, 1))
+        omie.read(SERVICE, "ListarClientes", sizes({"pagina": 1}, 1, flags=_FLAGS))
     except Empty:
         if not terms.stages(omie):
             raise TryLater("empty_answer", f"connection {omie.name} answers with empty lists", after=10) from None
@@ -67,7 +71,9 @@ def rows_by_id(omie: Omie, ids: Sequence[str]) -> list[Row]:
     for start in range(0, len(known), PAGE // 2):
         chunk = [{"codigo_cliente_omie": each} for each in known[start : start + PAGE // 2]]
         try:
-            answer = omie.read(SERVICE, "ListarClientes", sizes({"pagina": 1, "clientesPorCodigo": chunk}, len(chunk)))
+            answer = omie.read(
+                SERVICE, "ListarClientes", sizes({"pagina": 1, "clientesPorCodigo": chunk}, len(chunk), flags=_FLAGS)
+            )
             found += rows_of(answer, "clientes_cadastro")
         except Empty:
             control(omie)
@@ -148,6 +154,10 @@ def no_name(name: str) -> bool:
 # --- translation
 
 _PLACE = ("endereco", "endereco_numero", "complemento", "bairro", "cidade", "estado", "cep", "codigo_pais")
+_SAID = (
+    *("codigo_cliente_integracao", "razao_social", "nome_fantasia", "cnpj_cpf", "inscricao_estadual", "email"),
+    *("telefone1_ddd", "telefone1_numero", "inativo", "bloquear_faturamento", "valor_limite_credito", *_PLACE),
+)
 _TAGS: Mapping[str, frozenset[str]] = {
     "address": frozenset(_PLACE),
     "tax_id": frozenset({"cnpj_cpf"}),
@@ -178,9 +188,10 @@ def customer(omie: Omie, row: Row) -> Customer:
 
 
 def version_of(row: Row) -> str:
-    said = [f"{tag}={row[tag]}" for tag in sorted(row) if row[tag] and not isinstance(row[tag], dict | list)]
-    info = part(row, "info")
-    return hashlib.sha256("|".join([*said, text(info, "dAlt"), text(info, "hAlt")]).encode()).hexdigest()[:16]
+    """A digest of what the customer says: Omie has no mark of its own, and lists show more or less of one."""
+    said = [text(row, tag) for tag in _SAID] + [text(part(row, "recomendacoes"), "numero_parcelas")]
+    said += [text(part(row, "info"), tag) for tag in ("dAlt", "hAlt")]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
 
 
 def address(row: Row) -> Address:

@@ -27,11 +27,12 @@ class Walked:
     last: bool
 
 
-def sizes(param: Mapping[str, Any], at_least: int = PAGE // 2, *, key: str = _TAGS[1]) -> Iterator[Row]:
-    """`param` with every page size from `at_least` to `PAGE`, in random order."""
+def sizes(param: Mapping[str, Any], at_least: int = PAGE // 2, *, key: str = _TAGS[1], flags: Sequence[str] = ()) -> Iterator[Row]:
+    """`param` with every page size from `at_least` to `PAGE`, in random order. `flags` show more or less of a record, of which
+    nothing is read: they vary as well."""
     low = min(at_least, PAGE)
     for size in random.sample(range(low, PAGE + 1), PAGE + 1 - low):
-        yield {**param, key: size}
+        yield {**param, key: size, **{flag: random.choice("SN") for flag in flags}}
 
 
 def walk(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +12,14 @@ from decimal import Decimal
 from adapters.erp.omie import terms
 from adapters.erp.omie.client import Empty, Omie, Row
 from adapters.erp.omie.lists import PAGE, rows_of, sizes
-from adapters.erp.omie.values import number, text, yes
+from adapters.erp.omie.values import number, part, text, yes
 
 SERVICE = "geral/produtos/"
 ALL = {"filtrar_apenas_omiepdv": "N", "apenas_importado_api": "N"}
 """Without it only products set up for a point of sale are listed (service description)."""
+
+_SAID = ("codigo", "descricao", "unidade", "valor_unitario", "descricao_familia", "inativo", "bloqueado")
+_FLAGS = ("exibir_obs", "exibir_kit", "exibir_caracteristicas")
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,9 @@ def rows(omie: Omie, tag: str, values: Sequence[str]) -> list[Row]:
     """Those that exist, of at most `PAGE` asked for."""
     wanted = [{tag: int(value) if tag == "codigo_produto" else value} for value in values]
     try:
-        answer = omie.read(SERVICE, "ListarProdutos", sizes({"pagina": 1, **ALL, "produtosPorCodigo": wanted}, len(values)))
+        answer = omie.read(
+            SERVICE, "ListarProdutos", sizes({"pagina": 1, **ALL, "produtosPorCodigo": wanted}, len(values), flags=_FLAGS)
+        )
     except Empty:
         control(omie)
         return []
@@ -55,7 +62,7 @@ def rows(omie: Omie, tag: str, values: Sequence[str]) -> list[Row]:
 def control(omie: Omie) -> None:
     """As `readings.control`, for products."""
     try:
-        omie.read(SERVICE, "ListarProdutos", sizes({"pagina": 1, **ALL}, 1))
+        omie.read(SERVICE, "ListarProdutos", sizes({"pagina": 1, **ALL}, 1, flags=_FLAGS))
     except Empty:
         terms.stages(omie)
 
@@ -69,3 +76,9 @@ def _product(row: Row) -> Product:
         unit=text(row, "unidade"),
         price=number(row.get("valor_unitario")),
     )
+
+
+def version_of(row: Row) -> str:
+    """As of a customer."""
+    said = [text(row, tag) for tag in _SAID] + [text(part(row, "info"), tag) for tag in ("dAlt", "hAlt")]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]

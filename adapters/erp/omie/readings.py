@@ -83,7 +83,7 @@ def control(omie: Omie) -> None:
     had_orders = omie.empty.over
     omie.empty.doubt()
     try:
-        omie.read(STAGES, "ListarEtapasPedido", sizes({"nPagina": 1}, 1, key="nRegPorPagina"))
+        omie.read(STAGES, "ListarEtapasPedido", sizes({"nPagina": 1}, 1, key="nRegPorPagina", flags=("cOrdemDecrescente",)))
     except Empty:
         if had_orders or _shows_orders(omie) or not terms.stages(omie):
             raise TryLater("empty_answer", f"connection {omie.name} answers with empty lists", after=10) from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -69,7 +68,7 @@ def _customer(omie: Omie, row: Row) -> Record:
         "payment_term": known.payment_term,
         "blocked": known.blocked,
     }
-    return _record(omie, Kind.CUSTOMER, known.id, row, fields, active=not yes(row, "inativo"))
+    return _record(omie, Kind.CUSTOMER, known.id, row, fields, known.version, active=not yes(row, "inativo"))
 
 
 def _products(omie: Omie, rows: Sequence[Row]) -> list[Record]:
@@ -88,7 +87,7 @@ def _products(omie: Omie, rows: Sequence[Row]) -> list[Record]:
             "stock": stock.get(product_id, []),
             "stock_as_of": now,
         }
-        found.append(_record(omie, Kind.PRODUCT, product_id, row, fields, active=active))
+        found.append(_record(omie, Kind.PRODUCT, product_id, row, fields, products.version_of(row), active=active))
     return found
 
 
@@ -111,7 +110,8 @@ def _stock(omie: Omie, ids: Sequence[str]) -> Mapping[str, list[str]]:
     return {product: sorted(lines) for product, lines in found.items()}
 
 
-def _record(omie: Omie, kind: Kind, record_id: str, row: Row, fields: dict[str, Any], *, active: bool) -> Record:
+def _record(omie: Omie, kind: Kind, record_id: str, row: Row, fields: dict[str, Any], own: str, *, active: bool) -> Record:
+    """`own`: version of the thing itself, without figures that move by themselves: what a write is guarded by."""
     info = part(row, "info")
     date, clock = text(info, "dAlt") or text(info, "dInc"), text(info, "hAlt") or text(info, "hInc")
     return Record(
@@ -119,17 +119,10 @@ def _record(omie: Omie, kind: Kind, record_id: str, row: Row, fields: dict[str, 
         connection=omie.name,
         id=record_id,
         fields=fields,
-        version=f"{own_version(row)}.{fingerprint(fields)[:8]}",
+        version=f"{own}.{fingerprint(fields)[:8]}",
         changed_at=omie.aware(date, clock),
         active=active,
     )
-
-
-def own_version(row: Row) -> str:
-    """Of the thing itself, without figures that move by themselves: what a write is guarded by."""
-    info = part(row, "info")
-    said = [f"{tag}={row[tag]}" for tag in sorted(row) if row[tag] not in (None, "", 0) and not isinstance(row[tag], dict | list)]
-    return hashlib.sha256("|".join([*said, text(info, "dAlt"), text(info, "hAlt")]).encode()).hexdigest()[:16]
 
 
 THINGS: Mapping[Kind, Thing] = {

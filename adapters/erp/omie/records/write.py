@@ -9,7 +9,7 @@ from typing import Any
 from adapters.erp.omie import customers
 from adapters.erp.omie.client import Omie, Redundant, Row
 from adapters.erp.omie.faults import Refused
-from adapters.erp.omie.records.things import CUSTOMER_WRITES, PLACE, THINGS, own_version
+from adapters.erp.omie.records.things import CUSTOMER_WRITES, PLACE, THINGS
 from adapters.erp.omie.values import text
 from adapters.errors import NotFound, UnknownOutcome
 from events.masterdata import Kind, Record, Write, Written
@@ -62,7 +62,7 @@ def _one(omie: Omie, wanted: Write, row: Row | None) -> Written:
         return _no("field_not_writable", f"this ERP takes no {', '.join(refused)} from a CRM", Owner.INTEGRATOR)
     if row is None:
         return _no("not_found", "the ERP has no such customer", Owner.FINANCE)
-    if wanted.version and wanted.version.partition(".")[0] != own_version(row):
+    if wanted.version and wanted.version.partition(".")[0] != customers.version_of(row):
         return _no("conflict", "the customer changed in the ERP since this write was planned", Owner.OPERATOR)
     if wanted.fields.get("country", "BR") not in ("", "BR"):
         return _no("country_unknown", "only addresses in Brazil are written to this ERP", Owner.SALESPERSON)
