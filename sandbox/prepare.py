@@ -24,7 +24,7 @@ DOCUMENT_WORDS = (
 )
 CUSTOMER_WORDS = (
     *("credit_limit", "credit_left", "overdue", "purchase_volume", "last_purchase", "discount", "price_list", "payment_term"),
-    *("blocked", "orders", "figures_as_of"),
+    *("blocked", "orders", "figures_as_of", "credit_group"),
 )
 PRODUCT_WORDS = ("prices", "stock", "stock_as_of", "taxes", "sales_description")
 

@@ -33,6 +33,7 @@ FIELDS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("orders", "Pedidos no ERP", "BigString"),
         ("figures_as_of", "Valores lidos em", "DateTime"),
         ("how_they_found_us", "Origem do contato", "String"),
+        ("credit_group", "Grupo de crédito", "String"),
     ),
     "product": (
         ("sales_description", "Texto de venda", "BigString"),

@@ -167,6 +167,7 @@ def credit(company: Row | None) -> Row | None:
         return None
     lines = [
         ("Código", values["erp_code"]),
+        ("Grupo de crédito", values["credit_group"]),
         ("Crédito disponível", money(values["credit_left"])),
         ("Limite de crédito", money(values["credit_limit"]) or "sem limite"),
         ("Em atraso", money(values["overdue"])),

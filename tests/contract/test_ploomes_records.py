@@ -22,6 +22,7 @@ AURORA, BREVE = str(cast.AURORA["name"]), str(cast.BREVE["name"])
 CUSTOMER, PRODUCT = Kind.CUSTOMER, Kind.PRODUCT
 FIGURES: dict[str, Any] = {
     "code": "CLI-0001",
+    "credit_group": "Grupo Aurora",
     "credit_limit": "100000",
     "credit_left": "87654.32",
     "overdue": "0",
@@ -212,6 +213,7 @@ def test_a_seller_is_matched_by_email_or_named_as_unmatched(twin: PloomesTwin, c
     assert done.record is not None and done.record.fields["credit_left"] == "1"
     matched = email.lower() == "vitor@ponte.example"
     assert done.details == ({} if matched else {"seller_email": "unmatched"})
+    assert crm.seller(email) == (str(twin.names["users"]["Vitor Vendas"]) if matched else "")
     assert done.record.fields["seller_email"] == ("vitor@ponte.example" if matched else "sofia@ponte.example")
 
 
