@@ -27,8 +27,8 @@ _TABLES = """
 create table if not exists records (entity text, id integer, body text not null, primary key (entity, id));
 create table if not exists sequences (name text primary key, last integer not null);
 create table if not exists audit (id integer primary key, at text, via text, who text, call text, entity text, record_id integer);
-create table if not exists outbox (id integer primary key, endpoint integer, topic text, body text, rank real, due real default 0,
-    attempts integer default 0, state text default 'pending', status integer, since real);
+create table if not exists outbox (id integer primary key autoincrement, endpoint integer, topic text, body text, rank real,
+    due real default 0, attempts integer default 0, state text default 'pending', status integer, since real);
 create index if not exists outbox_state on outbox (state, endpoint, rank);
 """
 
@@ -120,6 +120,7 @@ class Store:
             return {name: dict(rows) for name, rows in self.tables.items()}
 
     def wipe(self) -> None:
+        """Forget everything but the ids of deliveries: what is under way must not settle another's."""
         with self.lock:
             self._db.executescript("delete from records; delete from sequences; delete from audit; delete from outbox;")
             self._codes.clear()
