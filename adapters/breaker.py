@@ -169,7 +169,8 @@ class Breaker:
                 f"connection {self.scope} asks for no calls until {_moment(state.held_until):%H:%M:%S} UTC ({state.held_code})"
             )
             return Held(state.held_code, sentence, after=state.held_until - now, fix="nothing to do: it goes on by itself then")
-        sentence = f"connection {self.scope} is left alone since {_moment(state.since):%H:%M:%S} UTC ({state.code})"
+        since, probe = f"{_moment(state.since):%H:%M:%S}", f"{_moment(state.probe_at):%H:%M:%S}"
+        sentence = f"connection {self.scope} is left alone since {since} UTC ({state.code}); next probe at {probe} UTC"
         fix = "see that the system runs; all that waits goes on by itself once it answers"
         return TryLater("breaker_open", sentence, after=state.probe_at - now, fix=fix)
 

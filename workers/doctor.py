@@ -6,37 +6,26 @@ A check that cannot be made is a finding too; no check stops the others. Nothing
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from pydantic import ValidationError
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from adapters.errors import PonteError
 from adapters.ports import CrmDesk, Erp, Health
-from events.catalogue import Lane
 from events.model import Owner
-from events.store import Journal
+from events.store.trouble import trouble_of
 from workers.bootstrap import Room, adapter, open_journal
 from workers.broker import broker_findings, secret_file
 from workers.config import Config, ConfigError, Connection
-from workers.fleet_status import read_status
+from workers.doctor_fleet import backlog, clocks, fleet, one_fleet
+from workers.findings import SKEW_SECONDS, Finding
 from workers.flows.masterdata.ends import kinds_hinted
 
-SKEW_SECONDS = 5.0
-CELERY_PATIENCE = 2.0
-GROWING = 100
-"""Messages in a queue that nobody consumes before it is a finding by itself."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    name: str
-    ok: bool
-    sentence: str
-    cure: str = ""
-    owner: str = Owner.OPERATOR
-
+FREE_BYTES = 200_000_000
+"""Less than this on the journal's disk is a finding before it is a fault."""
 
 Check = Callable[[Room, bool], Iterator[Finding]]
 
@@ -51,7 +40,7 @@ def examine(config: Config, *, fix: bool = False) -> Iterator[Finding]:
         # made by the first `ponte run`; without it nothing below could even say that the fleet was never started
         secret_file(config.home / "secrets" / "broker")
     room = Room(config, open_journal(config))
-    for check in (ground, broker, journal, ends, fleet, backlog):
+    for check in (ground, broker, journal, clocks, ends, fleet, backlog, one_fleet):
         try:
             yield from check(room, fix)
         except Exception as error:  # a check that fails is a finding, not the end of the examination
@@ -169,6 +158,14 @@ def journal(room: Room, fix: bool) -> Iterator[Finding]:
                 "stop ponte, restore the file from its backup, `ponte doctor` again",
             )
             return
+    try:
+        book.lead("doctor", "doctor", 1)
+    except DBAPIError as error:
+        trouble = trouble_of(error)
+        yield Finding("journal", False, f"{trouble.sentence} ({trouble.code})", trouble.fix)
+        return
+    if room.config.journal_url.startswith("sqlite") and (free := shutil.disk_usage(room.config.home).free) < FREE_BYTES:
+        yield Finding("journal disk", False, f"{free // 1_000_000} MB are free on the journal's disk", "make room there")
     counts = ", ".join(f"{count} {state}" for state, count in sorted(book.counts().items())) or "empty"
     yield Finding("journal", True, f"reachable, newest shape, whole; {counts}")
 
@@ -187,6 +184,14 @@ def ends(room: Room, fix: bool) -> Iterator[Finding]:
                 f"put the cause right, then `ponte retry --cause connection:{name}`",
                 Owner.INTEGRATOR,
             )
+            continue
+        if alone := room.breaker(name).left_alone():
+            until = f"{alone.until:%H:%M:%S} UTC"
+            if alone.since is None:
+                yield Finding(name, False, f"asks for no calls until {until} ({alone.code})", "nothing to do: it goes on then")
+            else:
+                sentence = f"is left alone since {alone.since:%d.%m. %H:%M:%S} UTC ({alone.code}); next probe at {until}"
+                yield Finding(name, False, sentence, "see that the system runs; what waits goes on by itself")
             continue
         try:
             end: CrmDesk | Erp = room.crm(name) if connection.role == "crm" else room.erp(name)
@@ -250,71 +255,3 @@ def _capabilities(name: str, connection: Connection, end: CrmDesk | Erp) -> Iter
         )
     if connection.poll and connection.poll_seconds > 24 * 3600:
         yield Finding(f"{name} poll", False, "polls less than once a day", "lower poll_seconds", Owner.INTEGRATOR)
-
-
-# --- the fleet
-
-
-def fleet(room: Room, _fix: bool) -> Iterator[Finding]:
-    """The parts on this host, and whether every queue has somebody who serves it."""
-    status = read_status(room.config.home)
-    running = [name for name, part in status.parts.items() if part.alive()]
-    if not running and (status.parts or room.config.embedded_broker):
-        yield Finding("fleet", False, "the fleet does not run here", "`ponte run`")
-        return
-    for name, part in status.parts.items():
-        if name not in running:
-            ended = f", last exit {part.last_exit}" if part.last_exit is not None else ""
-            yield Finding(
-                f"part {name}",
-                False,
-                f"does not run ({part.state}{ended})",
-                f"see {name}.log in the home's log folder; `ponte run` starts it",
-            )
-        elif part.restarts > 3:
-            yield Finding(f"part {name}", False, f"was restarted {part.restarts} times", f"see {name}.log in the home's log folder")
-    if status.parts and len(running) == len(status.parts):
-        yield Finding("fleet", True, f"{len(running)} parts run")
-    yield from _queues(room.config)
-
-
-def _queues(config: Config) -> Iterator[Finding]:
-    import redis
-
-    from workers.app import make_app
-
-    try:
-        with redis.Redis.from_url(config.broker_url, socket_timeout=3, socket_connect_timeout=3) as client:
-            lengths = {str(lane): int(client.llen(str(lane))) for lane in Lane}
-    except redis.RedisError:
-        return  # told by `broker`
-    with make_app(config) as app:
-        active = app.control.inspect(timeout=CELERY_PATIENCE).active_queues() or {}
-    served = {queue["name"] for queues in active.values() for queue in queues}
-    for lane, length in lengths.items():
-        if lane not in served:
-            yield Finding(
-                f"queue {lane}", False, f"nobody serves it; {length} messages wait", f"start a worker of lane {lane}: `ponte run`"
-            )
-        elif length > GROWING:
-            yield Finding(
-                f"queue {lane}", False, f"{length} messages wait: its workers do not keep up", "more workers or threads in [ponte]"
-            )
-    if set(lengths) <= served and max(lengths.values()) <= GROWING:
-        yield Finding("queues", True, "every lane is served, none is long")
-
-
-def backlog(room: Room, _fix: bool) -> Iterator[Finding]:
-    """Is what is due being done?"""
-    book: Journal = room.journal
-    if not book.ready():
-        return
-    now, oldest = book.clock(), book.next_due_at()
-    patience = room.config.ponte.lease_seconds + 5 * room.config.ponte.sweep_seconds
-    late = (now - oldest).total_seconds() if oldest else 0.0
-    if late > patience:
-        yield Finding(
-            "backlog", False, f"an event has been due for {late:.0f} s", "see that the control and order workers run; `ponte run`"
-        )
-    else:
-        yield Finding("backlog", True, "nothing is overdue")

@@ -26,6 +26,7 @@ from adapters.breaker import Held
 from adapters.errors import Misconfigured, NeedsPerson, NotFound, PonteError, Rejected, TryLater, UnknownOutcome
 from adapters.http import recording
 from events.store import CallRecord, Claim, Journal, LeaseLost, NewEvent, Outcome, Tx
+from events.store.trouble import trouble_of
 from workers.bootstrap import Room
 from workers.faults import reach
 from workers.stopping import stopping
@@ -133,8 +134,8 @@ def outcome_of(room: Room, claim: Claim, error: Exception) -> Outcome:
             return Outcome.parked(error.code, owner=str(error.owner), sentence=str(error), fix=error.fix)
         case OperationalError() | InterfaceError():
             # a locked or restarted database; if it does not take this either, the lease runs out and the work is done again
-            due = now + timedelta(seconds=backoff(claim.attempt))
-            return Outcome.later("journal_unavailable", due, "the journal's database did not take a write", owner="operator")
+            due, trouble = now + timedelta(seconds=backoff(claim.attempt)), trouble_of(error)
+            return Outcome.later(trouble.code, due, trouble.sentence, owner="operator", fix=trouble.fix)
         case NeedsPerson() | NotFound() | PonteError():
             return Outcome.parked(error.code, owner=str(error.owner), sentence=error.sentence, fix=error.fix)
         case _:

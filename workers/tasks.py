@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import structlog
 from celery import Celery, Task, signals
 from celery.exceptions import Retry
+from sqlalchemy.exc import DBAPIError
 
 from events.catalogue import EVENTS
+from events.store.trouble import trouble_of
 
 if TYPE_CHECKING:
     from workers.flows.masterdata.drain import Drained
@@ -86,7 +88,7 @@ def work_event(self: Task, bell: dict[str, str]) -> str:
         handled = desk(self.app).event(bell["id"])
     except Exception as error:
         # outside of the handler's own net, such as a journal that cannot be reached: the event stays due, the sweep rings again
-        log.exception("work_failed", owner="operator", cure="see `ponte doctor`")
+        log.exception("work_failed", owner="operator", code=_code_of(error), cure="see `ponte doctor`")
         failure = f"work_failed_{type(error).__name__}"
     # raised outside of the except block, so that no cause with a person's data hangs on it
     if failure is not None:
@@ -96,6 +98,10 @@ def work_event(self: Task, bell: dict[str, str]) -> str:
     if handled.state == "dead":
         raise PonteFailure(handled.code)
     return f"{handled.state} {handled.code}".strip()
+
+
+def _code_of(error: Exception) -> str:
+    return trouble_of(error).code if isinstance(error, DBAPIError) else "bug"
 
 
 def drain(self: Task, bell: dict[str, str]) -> str:

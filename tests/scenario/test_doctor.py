@@ -20,7 +20,8 @@ from workers import doctor
 from workers.bootstrap import Room
 from workers.cli import app
 from workers.config import load
-from workers.doctor import Finding, examine
+from workers.doctor import examine
+from workers.findings import Finding
 from workers.fleet_status import FleetStatus, PartStatus, write_status
 
 CONFIG = """
