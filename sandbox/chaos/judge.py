@@ -76,6 +76,8 @@ class Judge:
     sink: Sink
     cases: Sequence[Case]
     verdict: Verdict = field(default_factory=Verdict)
+    before: frozenset[str] = frozenset()
+    """Ids of the orders that the ERP held before anybody acted."""
 
     def judge(self, idle: Mapping[str, int]) -> Verdict:
         """`idle`: writes of the bridge while nobody did anything, by system."""
@@ -98,15 +100,13 @@ class Judge:
         deals = {str(row["Id"]): row for row in self.crm.dump("Deals")}
         ours = {deal for case in self.cases for deal in case.deals}
         for sale in sales.pop("", []):
-            if sale.customer not in self.before:
+            if sale.id not in self.before:
                 self.verdict.broken("orders_of_nobody", sale.id, f"order {sale.id} bears no key of ours, and no person made it")
         for deal in sales.keys() - ours:
             self.verdict.broken("orders_of_nobody", deal, "an order of a deal that nobody sold")
         for case in self.cases:
             for deal, end in case.deals.items():
                 self._deal(case, deal, end, deals.get(deal), sales.get(deal, []))
-
-    before: frozenset[str] = frozenset()
 
     def _deal(self, case: Case, deal: str, end: DealEnd, row: Row | None, sales: Sequence[Sale]) -> None:
         place = row["StatusId"] if row else None

@@ -342,6 +342,9 @@ ERP_FAULTS: dict[str, dict[str, Any]] = {
     **{name: how for name, how in CRM_FAULTS.items() if name not in ("500_after_writes", "timeout", "late")},
     "timeout": {"kind": "timeout", "path": " (Incluir|Alterar|Trocar|Cancelar)", "times": 4, "seconds": 2.5, "commit": "before"},
     "500_after_writes": {"kind": "500_after", "path": " (Incluir|Alterar|Trocar|Cancelar)", "times": 6},
+    "redundant": {"kind": "redundant", "path": " Incluir", "times": 4, "commit": "before"},
+    "redundant_undone": {"kind": "redundant", "path": " (Incluir|Alterar)", "times": 4, "commit": "never"},
+    "blocked": {"kind": "blocked", "path": " ConsultarPedido", "seconds": 3.0},
     # later than our next look: only the key that is unique there stands between us and a double
     "late": {"kind": "late", "path": " (IncluirPedido|IncluirCliente)", "times": 5, "seconds": SETTLES * 1.7},
 }

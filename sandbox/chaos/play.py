@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import shutil
 import statistics
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import structlog
 from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
@@ -122,6 +124,9 @@ def play(home: Path, options: Options, say: Say) -> Report:
 class _Chaos:
     def __init__(self, world: World, sink: Sink, options: Options, say: Say) -> None:
         self.world, self.sink, self.options, self.say = world, sink, options, say
+        for library in ("httpx", "httpcore", "adapters"):
+            logging.getLogger(library).setLevel(logging.WARNING)
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
         self.chance = random.Random(options.seed)
         self.crm = Crm(world.home, world.crm.url, world.down)
         self.erp = erps.books(world.erp_name, world.home, world.erp.url)
@@ -146,7 +151,7 @@ class _Chaos:
         journal = self.world.journal()
         try:
             judge = Judge(self.world, self.crm, self.erp, journal, self.sink, [case for case, _ in self.cases])
-            judge.before = frozenset(sale.customer for sale in self.erp.sales())
+            judge.before = frozenset(sale.id for sale in self.erp.sales())
             self.say(f"  loaded; {self.options.cases} cases, seed {self.options.seed}, {self.options.erp}, {_engine(self.options)}")
             if self.options.storm:
                 self.mischief.begin(self.options.pause)

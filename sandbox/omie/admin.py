@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from sandbox.omie.api import OmieTrouble
 from sandbox.omie.automation import Automation, credit
-from sandbox.omie.erp import public
+from sandbox.omie.erp import FINANCE, public
 from sandbox.omie.limits import Limits
 from sandbox.omie.screen import Screen
 from sandbox.omie.services import Services
@@ -101,6 +101,13 @@ def routes(twin: Twin) -> list[Route]:
         order, action = int(options.pop("order")), str(options.pop("action"))
         return public(twin.screen.act(order, action, str(options.pop("reason", "")), **options))
 
+    def call(request: Request, body: Row) -> Row:
+        """What a person does in the catalogue: a call's work without its limits and faults, by nobody's API user."""
+        wanted = twin.services.calls.get((str(body["service"]), str(body["call"])))
+        if wanted is None:
+            raise ValueError(f"there is no {body['call']} in {body['service']}")
+        return wanted.act(FINANCE, dict(body.get("param") or {}), store.tables)
+
     def reset(request: Request, body: Row) -> Row:
         """Everything as on the first day: faults, switches, counts and rows. `{"keep": true}` keeps the rows."""
         twin.faults.clear()
@@ -118,7 +125,9 @@ def routes(twin: Twin) -> list[Route]:
             return store.execute(f"select * from {name} order by id")
         view = store.snapshot()
         if name == "orders":
-            return [order(row) for row in sorted(view["orders"].values(), key=lambda row: row["Id"])]
+            return [order(row) | {"pedido": public(row)} for row in sorted(view["orders"].values(), key=lambda row: row["Id"])]
+        if name == "sales":
+            return [order(row) for row in view["orders"].values()]
         if name == "customers":
             return [
                 public(row) | dict(zip(("credit_limit", "credit_left"), credit(view, row["Id"]), strict=True))
@@ -137,6 +146,7 @@ def routes(twin: Twin) -> list[Route]:
         Route("/__twin__/limit", guarded(set_limit), methods=["POST"]),
         Route("/__twin__/automation", guarded(set_automation), methods=["POST"]),
         Route("/__twin__/finance", guarded(act), methods=["POST"]),
+        Route("/__twin__/call", guarded(call), methods=["POST"]),
         Route("/__twin__/reset", guarded(reset), methods=["POST"]),
         Route("/__twin__/counts", guarded(lambda request, body: counts(twin)), methods=["GET"]),
         Route("/__twin__/dump/{entity}", guarded(dump), methods=["GET"]),
@@ -144,7 +154,7 @@ def routes(twin: Twin) -> list[Route]:
 
 
 def order(row: Row) -> Row:
-    """An order in short words, with its lines and its history, beside all that the API would show (`pedido`)."""
+    """An order in short words, with its lines and its history."""
     header, info = row["cabecalho"], row["infoCadastro"]
     return {
         "codigo_pedido": row["Id"],
@@ -164,7 +174,6 @@ def order(row: Row) -> Row:
         "obs_venda": row["observacoes"]["obs_venda"],
         "invoices": row["_nfe"],
         "history": row["_history"],
-        "pedido": public(row),
     }
 
 

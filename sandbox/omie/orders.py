@@ -189,6 +189,7 @@ class Orders:
             "usuario": actor.user,
             "via": actor.via,
             "o_que": what,
+            "obs_venda": row["observacoes"]["obs_venda"],
         }
         due = self.decides() if actor.via == "api" and row["cabecalho"]["etapa"] == "10" else None
         return row | {"_history": [*row["_history"], entry], "_due": due}
