@@ -188,14 +188,6 @@ def bench(
 
 
 @app.command()
-def migrate(config: ConfigPath = None) -> None:
-    """Bring the journal to the newest shape. Safe twice, and from several processes at once."""
-    from workers.commands import migrate as command
-
-    raise typer.Exit(command.run(config))
-
-
-@app.command()
 def version() -> None:
     """Ponte's version."""
     from importlib.metadata import version as installed

@@ -32,7 +32,7 @@ event_app = typer.Typer(help="One event: see what it says, and mend it.", no_arg
 
 
 def register(app: typer.Typer) -> None:
-    for command in (errors, retry, replay, skip, archive):
+    for command in (errors, retry, replay, skip, archive, migrate):
         app.command()(command)
     app.add_typer(event_app, name="event")
 
@@ -120,6 +120,23 @@ def archive(
     from workers.commands import archive as command
 
     raise typer.Exit(command.run(config, before, to, dry_run=dry_run, as_json=as_json))
+
+
+def migrate(
+    config: ConfigPath = None,
+    to: Annotated[str, typer.Option("--to", help="Move it there: postgresql://..., sqlite:///FILE, or env:NAME, file:PATH.")] = "",
+    whence: Annotated[str, typer.Option("--from", help="Move from there; without it, from the configured journal.")] = "",
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring the journal to the newest shape; with --to, move it while the fleet stands still, and prove that all of it came."""
+    from workers.commands import migrate as command
+
+    if not to:
+        if whence or dry_run or as_json:
+            raise typer.BadParameter("--from, --dry-run and --json belong to --to")
+        raise typer.Exit(command.run(config))
+    raise typer.Exit(command.move_to(config, to, whence, dry_run=dry_run, as_json=as_json))
 
 
 @event_app.command()
