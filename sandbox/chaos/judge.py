@@ -17,13 +17,14 @@ from sqlalchemy import func, select
 
 from events.catalogue import Lane
 from events.store import Journal
-from events.store.schema import events, mailbox
+from events.store.schema import events, mailbox, payloads
 from sandbox.chaos.cases import Case, DealEnd, RecordEnd
 from sandbox.chaos.crm import Crm, Row
 from sandbox.chaos.erps import Books, Sale
 from sandbox.chaos.seen import deal_of
 from sandbox.chaos.sink import Sink
 from sandbox.chaos.world import World
+from workers.notices import compose
 
 VIOLATIONS = (
     "orders_lost",
@@ -148,9 +149,24 @@ class Judge:
             for (deal, mark), count in seen.items():
                 if count > 1:
                     self.verdict.broken(violation, deal, f"{count} of {mark}")
+        self._messages()
+
+    def _messages(self) -> None:
+        """Chat has no marks: of each title no more may have come than the journal has notices that say it."""
+        due: Counter[str] = Counter()
+        with self.journal.db.reading() as conn:
+            told = (
+                select(payloads.c.body).join(events, events.c.id == payloads.c.event_id).where(events.c.type == "TellSalesperson")
+            )
+            for body in conn.execute(told).scalars():
+                if body["channel"] == "0":
+                    due[compose(body["kind"], body["facts"], "pt-BR", "America/Sao_Paulo").title] += 1
+        sent: Counter[str] = Counter()
         for (title, _body), count in self.sink.messages.items():
-            if count > 1:
-                self.verdict.broken("messages_doubled", title, f"{count} equal messages")
+            sent[title] += count
+        for title, count in sent.items():
+            if count > due[title]:
+                self.verdict.broken("messages_doubled", title, f"{count} messages of {due[title]} notices")
 
     # --- master data
 
