@@ -92,6 +92,13 @@ class LeftAlone:
     since: datetime | None
     until: datetime
 
+    @property
+    def says(self) -> str:
+        """What comes after the connection's name."""
+        if self.since is None:
+            return f"asks for no calls until {self.until:%H:%M:%S} UTC ({self.code})"
+        return f"is left alone since {self.since:%Y-%m-%d %H:%M:%S} UTC ({self.code}); next probe at {self.until:%H:%M:%S} UTC"
+
 
 class Breaker:
     """Called like a function it is a guard: it raises while the connection must not be called. Safe for threads.
@@ -158,10 +165,7 @@ class Breaker:
         self._tell(*self._change(lambda state, now: state.held(code, now + seconds)))
 
     def left_alone(self) -> LeftAlone | None:
-        state, now = self._read()
-        if state.held_until > now:
-            return LeftAlone(state.held_code, None, _moment(state.held_until))
-        return LeftAlone(state.code, _moment(state.since), _moment(state.probe_at)) if state.since else None
+        return _left_alone(*self._read())
 
     def _closed_to_us(self, state: State, now: float) -> TryLater:
         if now < state.held_until:
@@ -250,6 +254,12 @@ class Breaker:
         if time.monotonic() >= self._ask_redis_at:
             log.warning("breaker_without_redis", connection=self.scope, error=type(error).__name__, cure="none: it goes on alone")
         self._ask_redis_at = time.monotonic() + ALONE_SECONDS
+
+
+def _left_alone(state: State, now: float) -> LeftAlone | None:
+    if state.held_until > now:
+        return LeftAlone(state.held_code, None, _moment(state.held_until))
+    return LeftAlone(state.code, _moment(state.since), _moment(state.probe_at)) if state.since else None
 
 
 def _state(raw: Any) -> State:

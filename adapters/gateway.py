@@ -8,7 +8,9 @@ or loses a webhook changes nothing: looks at one thing coalesce, and polling fin
     400  not a body of this CRM, or one that did not arrive in time       404  no such connection
     401  it does not prove where it comes from                            413  too large
     429  more than a sender can mean; repeat later                        500  a bug of the adapter
-    503  the journal cannot be written; repeat later
+    503  the journal cannot be written, or not in time; repeat later
+
+`GET /healthz` says whether the journal can be used, without a word; `GET /health` tells more to whoever bears the key.
 
 On 4xx and 5xx nothing is recorded. Answers carry no detail: whoever knocks without a key learns nothing.
 """
@@ -16,30 +18,36 @@ On 4xx and 5xx nothing is recorded. Answers carry no detail: whoever knocks with
 from __future__ import annotations
 
 import asyncio
+import hmac
 import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
+import anyio
 import structlog
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from adapters.ports import HintMalformed, HintRefused
 from events.catalogue import look_thing
 from events.model import Hint
 from events.store import NewEvent
+from events.store.trouble import trouble_of
 
+T = TypeVar("T")
 log = structlog.get_logger()
 
 BODY_BYTES = 1_000_000
 BODY_SECONDS = 10.0
+JOURNAL_SECONDS = 4.0
+"""CRMs give up after 5 to 10 s and some then switch the hook off: a locked journal is answered before. If the hint is recorded all
+the same, later, the repeated one coalesces with it."""
 PER_SECOND, BURST = 100.0, 1000.0
 """Verified hints of one connection. Far above what a CRM's account can send in earnest."""
 
@@ -67,8 +75,14 @@ def make_gateway(
     burst: float = BURST,
     body_bytes: int = BODY_BYTES,
     body_seconds: float = BODY_SECONDS,
+    journal_seconds: float = JOURNAL_SECONDS,
+    health: Callable[[], Mapping[str, Any]] | None = None,
+    health_key: str = "",
 ) -> Starlette:
-    """An ASGI app. `desks`: reader by connection; `bridges`: the bridge that each of these connections feeds."""
+    """An ASGI app. `desks`: reader by connection; `bridges`: the bridge that each of these connections feeds.
+
+    `health` says how the fleet fares, with `ok`; asked for those who send `Authorization: Bearer <health_key>`.
+    """
     allowance = {name: Allowance(per_second, burst) for name in desks}
 
     async def webhook(request: Request) -> Response:
@@ -77,7 +91,11 @@ def make_gateway(
         desk = desks.get(name)
         if desk is None:
             return Response(status_code=404)
-        return await run_in_threadpool(receive, name, desk, dict(request.headers), body)
+        answer = await in_time(lambda: receive(name, desk, dict(request.headers), body), journal_seconds)
+        if answer is None:
+            log.error("hint_not_recorded", connection=name, error="timeout", owner="operator", cure="see `ponte doctor`")
+            return Response(status_code=503, headers={"Retry-After": "5"})
+        return answer
 
     def receive(name: str, desk: HintReader, headers: Mapping[str, str], body: bytes) -> Response:
         try:
@@ -100,18 +118,36 @@ def make_gateway(
         try:
             new = journal.hint(hint_event(bridges[name], name, hint))
         except Exception as error:
-            log.error("hint_not_recorded", connection=name, error=type(error).__name__, owner="operator", cure="see `ponte doctor`")
+            code = trouble_of(error).code
+            log.error(
+                "hint_not_recorded",
+                connection=name,
+                error=type(error).__name__,
+                code=code,
+                owner="operator",
+                cure="see `ponte doctor`",
+            )
             return Response(status_code=503, headers={"Retry-After": "5"})
         log.info("hint", connection=name, kind=hint.kind, id=hint.id, event_id=new or "", coalesced=new is None)
         return Response(status_code=204)
 
     async def healthz(_request: Request) -> Response:
-        return Response(status_code=204 if await run_in_threadpool(is_ready, journal) else 503)
+        return Response(status_code=204 if await in_time(lambda: is_ready(journal), journal_seconds) else 503)
+
+    async def details(request: Request) -> Response:
+        if health is None or not health_key:
+            return Response(status_code=404)
+        given = request.headers.get("authorization", "")
+        if not hmac.compare_digest(given.encode(), f"Bearer {health_key}".encode()):
+            return Response(status_code=401)
+        said = await in_time(health, journal_seconds) or {"ok": False, "journal": "timeout"}
+        return JSONResponse(said, status_code=200 if said["ok"] else 503, headers={"Cache-Control": "no-store"})
 
     return Starlette(
         routes=[
             Route("/webhooks/{connection}", webhook, methods=["POST"]),
             Route("/healthz", healthz, methods=["GET"]),
+            Route("/health", details, methods=["GET"]),
         ],
         exception_handlers={HTTPException: _bare},
     )
@@ -151,6 +187,15 @@ async def read_body(request: Request, most: int, seconds: float) -> bytes:
     except (TimeoutError, ClientDisconnect):
         raise HTTPException(400, headers=close) from None
     return bytes(body)
+
+
+async def in_time(work: Callable[[], T], seconds: float) -> T | None:
+    """What it returns, from a thread; None when that takes longer, and then the thread is left to itself."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+    except TimeoutError:
+        return None
 
 
 class Allowance:

@@ -186,12 +186,12 @@ def ends(room: Room, fix: bool) -> Iterator[Finding]:
             )
             continue
         if alone := room.breaker(name).left_alone():
-            until = f"{alone.until:%H:%M:%S} UTC"
-            if alone.since is None:
-                yield Finding(name, False, f"asks for no calls until {until} ({alone.code})", "nothing to do: it goes on then")
-            else:
-                sentence = f"is left alone since {alone.since:%d.%m. %H:%M:%S} UTC ({alone.code}); next probe at {until}"
-                yield Finding(name, False, sentence, "see that the system runs; what waits goes on by itself")
+            cure = (
+                "see that the system runs; what waits goes on by itself"
+                if alone.since
+                else "nothing to do: it goes on by itself then"
+            )
+            yield Finding(name, False, alone.says, cure)
             continue
         try:
             end: CrmDesk | Erp = room.crm(name) if connection.role == "crm" else room.erp(name)

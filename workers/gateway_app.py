@@ -7,9 +7,10 @@ import os
 from starlette.applications import Starlette
 
 from adapters.gateway import make_gateway
-from workers import logs
+from workers import broker, logs
 from workers.app import make_app, ring_with
 from workers.bootstrap import config_from_environment, room
+from workers.health import Health
 
 
 def app() -> Starlette:
@@ -18,4 +19,6 @@ def app() -> Starlette:
     logs.configure(config, level=os.environ.get("PONTE_LOG_LEVEL", "INFO"))
     here = room(ring_with(make_app(config)))
     bridges = {bridge.crm: name for name, bridge in config.bridges.items() if config.connections[bridge.crm].webhooks}
-    return make_gateway({name: here.crm(name) for name in bridges}, here.journal, bridges)
+    key = broker.secret_file(config.home / "secrets" / "health")
+    logs.hide(key)
+    return make_gateway({name: here.crm(name) for name in bridges}, here.journal, bridges, health=Health(here), health_key=key)

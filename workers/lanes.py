@@ -6,7 +6,7 @@ or told to consume no more is seen, whatever Flower remembers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,13 +89,6 @@ class Pulse:
     def end(self) -> None:
         self.beat(())
         self._client.close()
-
-
-def as_json(status: Mapping[str, LaneStatus]) -> dict[str, Any]:
-    return {
-        lane: {"queue": each.queue, "consumers": len(each.consumers), "oldest_due_seconds": round(each.oldest_due, 1)}
-        for lane, each in status.items()
-    }
 
 
 def _key(lane: str) -> str:

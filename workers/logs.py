@@ -146,7 +146,7 @@ def _secrets_of(config: Config) -> Iterator[str]:
                 continue  # a secret that is not there cannot leak; whoever needs it says so
     for url in (config.ponte.journal, config.ponte.broker):
         yield from re.findall(r"://[^:/@\s]*:([^@\s]+)@", url)
-    for name in ("broker", "flower"):
+    for name in ("broker", "flower", "health"):
         path = config.home / "secrets" / name
         if path.is_file():
             yield path.read_text().strip()

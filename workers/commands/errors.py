@@ -157,10 +157,18 @@ def run(path: Path | None, filters: Filters, *, as_json: bool = False) -> int:
         out.print(str(unknown))
         return 2
     code = 1 if any(each.for_a_person for each in found) else 0
+    alone = room.left_alone() if filters.empty else {}
     if as_json:
         more = ("for_a_person", "headline", "deals")
-        emit({"troubles": [asdict(each) | {name: getattr(each, name) for name in more} for each in found]})
+        emit(
+            {
+                "troubles": [asdict(each) | {name: getattr(each, name) for name in more} for each in found],
+                "left_alone": {name: asdict(each) for name, each in alone.items()},
+            }
+        )
         return code
+    for name, each_alone in alone.items():
+        out.print(f"connection {name} {each_alone.says}", style="bold")
     if not found:
         out.print("nothing is stuck" if filters.empty else "nothing of that is stuck")
     several = len(room.config.bridges) > 1
