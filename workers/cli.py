@@ -188,6 +188,22 @@ def bench(
 
 
 @app.command()
+def chaos(
+    cases: Annotated[int, typer.Option("--cases", min=1, help="Plays of people: orders, corrections, products, customers.")] = 200,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="What is drawn; 0: anew each time, and printed.")] = 0,
+    erp: Annotated[str, typer.Option("--erp", help="`omie`: a twin with faults to order; `tryton`: a real ERP, slower.")] = "omie",
+    journal: Annotated[str, typer.Option("--journal", help="`sqlite`, or an empty PostgreSQL's URL, or `env:NAME`.")] = "sqlite",
+    calm: Annotated[bool, typer.Option("--calm", help="Without any fault: the same people, the same verdict.")] = False,
+    home: Annotated[Path, typer.Option("--home", help="Where it plays. An earlier chaos there is removed.")] = Path("var/chaos"),
+    as_json: AsJson = False,
+) -> None:
+    """Kill, freeze, starve and lie to a whole fleet at work, then count every broken promise. Exit 1 when there is one."""
+    from workers.commands import chaos as command
+
+    raise typer.Exit(command.run(home, seed=seed, cases=cases, erp=erp, journal=journal, storm=not calm, machine=as_json))
+
+
+@app.command()
 def version() -> None:
     """Ponte's version."""
     from importlib.metadata import version as installed
