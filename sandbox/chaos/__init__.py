@@ -6,6 +6,5 @@
     proof    judge.py     both systems and the journal, read to the last row when all is quiet
     play.py               the whole: load, storm, calm, verdict
 
-Nothing of the bridge is replaced: it runs as it is shipped. What the proof is worth is shown by `sabotage.py`, which takes one
-safeguard away and must be found out.
+Nothing of the bridge is replaced: it runs as it is shipped.
 """

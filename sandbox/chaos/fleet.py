@@ -1,13 +1,8 @@
-"""`python -m sandbox.chaos.fleet PONTE_TOML`: the fleet under its supervisor as always, but brisk and without Flower.
-
-With `PONTE_SABOTAGE` set, its workers run without one safeguard (`sandbox.chaos.sabotage`).
-"""
+"""`python -m sandbox.chaos.fleet PONTE_TOML`: the fleet under its supervisor as always, but brisk and without Flower."""
 
 from __future__ import annotations
 
-import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from workers import fleet, logs
@@ -25,18 +20,12 @@ def main(path: Path) -> int:
     journal.migrate()
     journal.close()
     parts = [part for part in fleet.parts(config, path) if part.name != "flower"]
-    if os.environ.get("PONTE_SABOTAGE"):
-        parts = [replace(part, argv=tuple(sabotaged(word) for word in part.argv)) for part in parts]
     pace = Pace(first=0.2, most=2.0, steady=10.0)
     return supervise(parts, config.home, on_ready=lambda: _ready(path), pace=pace)
 
 
 def _ready(path: Path) -> None:
     register_webhooks(load(path), say=lambda _line: None)
-
-
-def sabotaged(word: str) -> str:
-    return {"workers.app": "sandbox.chaos.saboteur", "workers.gateway_app:app": "sandbox.chaos.saboteur:gateway"}.get(word, word)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,6 @@ class Options:
     cases: int
     erp: str = "omie"
     journal: str = "sqlite"
-    sabotage: str = ""
     at_once: int = 150
     pause: tuple[float, float] = (0.5, 2.5)
     """Between two faults, seconds."""
@@ -109,7 +108,7 @@ def play(home: Path, options: Options, say: Say) -> Report:
     if home.exists():
         shutil.rmtree(home)
     home.mkdir(parents=True)
-    world = build(home, erp=options.erp, journal=options.journal, sabotage=options.sabotage)
+    world = build(home, erp=options.erp, journal=options.journal)
     sink = Sink(world.sink_port)
     try:
         sink.start()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,7 +18,6 @@ import psutil
 
 from events.store import Journal
 from sandbox.demo import free_ports
-from sandbox.ploomes.wire import loads
 from sandbox.prepare import ploomes_fields
 from workers import fleet
 from workers.config import Config, load
@@ -137,8 +135,6 @@ class World:
     erp: System
     erp_name: str
     sink_port: int
-    sabotage: str = ""
-    """Name of a safeguard that the fleet runs without."""
     runner: subprocess.Popen[bytes] | None = None
     others: list[subprocess.Popen[bytes]] = field(default_factory=list)
     starts: int = 0
@@ -160,7 +156,7 @@ class World:
             self.runner = self._launch(self.path, out)
 
     def _launch(self, path: Path, out: object) -> subprocess.Popen[bytes]:
-        environment = {**os.environ, "PONTE_FAULTS": str(self.faults), "PONTE_SABOTAGE": self.sabotage, "PYTHONPATH": str(ROOT)}
+        environment = {**os.environ, "PONTE_FAULTS": str(self.faults), "PYTHONPATH": str(ROOT)}
         argv = [sys.executable, "-m", "sandbox.chaos.fleet", str(path)]
         return subprocess.Popen(argv, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out)  # type: ignore[call-overload, no-any-return]
 
@@ -260,7 +256,7 @@ def until(condition: Callable[[], bool], what: str, *, seconds: float = 180, ali
         time.sleep(0.1)
 
 
-def build(home: Path, *, erp: str = "omie", journal: str = "sqlite", sabotage: str = "", order_workers: int = 2) -> World:
+def build(home: Path, *, erp: str = "omie", journal: str = "sqlite", order_workers: int = 2) -> World:
     """A new world in `home`, its ends started. `erp`: `omie` (a twin) or `tryton` (real); `journal`: `sqlite` or a URL."""
     from sandbox.chaos import erps
 
@@ -291,10 +287,4 @@ def build(home: Path, *, erp: str = "omie", journal: str = "sqlite", sabotage: s
         ),
         encoding="utf-8",
     )
-    return World(home, load(path), path, crm, end, erp, sink, sabotage)
-
-
-def names(home: Path) -> Mapping[str, object]:
-    return (
-        dict(loads((home / "ploomes.json").read_text(encoding="utf-8"))) if (home / "ploomes.json").exists() else json.loads("{}")
-    )
+    return World(home, load(path), path, crm, end, erp, sink)
