@@ -113,8 +113,9 @@ class Omie:
     def read_one(self, service: str, call: str, variants: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], Row]:
         """As `read`, and which variant was answered."""
         trouble: PonteError | None = None
-        for attempt, param in enumerate(islice(self._fresh(call, variants), _READ_ATTEMPTS)):
-            time.sleep(random.uniform(0.1, 0.3) * attempt)
+        for param in islice(self._fresh(call, variants), _READ_ATTEMPTS):
+            if trouble is not None and trouble.code != "redundant":
+                time.sleep(random.uniform(0.1, 0.5))
             try:
                 return param, self._ask(service, call, param)
             except Redundant as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from adapters.erp.omie import invoices, terms
 from adapters.erp.omie.client import Empty, Omie, Row
@@ -60,7 +61,7 @@ def _listed(omie: Omie, order_id: str, redundant: TryLater) -> Row:
 
 def by_key(omie: Omie, key: str) -> list[ErpOrder]:
     """Empty only when the list of stages has none of this key, twice, and shows others in between."""
-    rows = _stage_rows(omie, {"cCodIntPed": key}) or _stage_rows(omie, {"cCodIntPed": key})
+    rows = _stage_rows(omie, {"cCodIntPed": key}) or _stage_rows(omie, {"cCodIntPed": key}, controlled=True)
     ids = sorted({text(row, "nCodPed") for row in rows if text(row, "cCodIntPed") == key})
     return [found for found in (by_id(omie, each) for each in ids) if found.key == key]
 
@@ -116,7 +117,8 @@ def changed(omie: Omie, since: dt.datetime) -> Iterator[ErpOrder]:
     moved = _stage_rows(omie, {"dDtInicial": f"{local:%d/%m/%Y}", "cHrInicial": f"{local:%H:%M:%S}"})
     for order_id in dict.fromkeys(text(row, "nCodPed") for row in moved if _is_ours(omie, text(row, "cCodIntPed"))):
         if order_id not in seen:
-            yield by_id(omie, order_id)
+            with suppress(NotFound):  # deleted meanwhile: it is seen when it is next looked at
+                yield by_id(omie, order_id)
 
 
 def created_for(omie: Omie, customer_id: str, since: dt.datetime) -> list[ErpOrder]:
@@ -154,15 +156,17 @@ def _is_ours(omie: Omie, key: str) -> bool:
     return key.startswith(omie.settings.key_prefix)
 
 
-def _stage_rows(omie: Omie, which: Row) -> list[Row]:
-    """Of ListarEtapasPedido: a row for each move of an order into a column. None at all counts after a control read."""
+def _stage_rows(omie: Omie, which: Row, *, controlled: bool = False) -> list[Row]:
+    """Of ListarEtapasPedido: a row for each move of an order into a column. None at all counts after a control read, unless one was
+    just made."""
     if without_orders(omie):
         return []
     pages = walk(omie, STAGES, "ListarEtapasPedido", {**which, "cOrdenarPor": "DATAHORA"}, "etapasPedido", hungarian=True)
     try:
         return [row for page in pages for row in page.rows]
     except Empty:
-        control(omie)
+        if not controlled:
+            control(omie)
         return []
 
 
