@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import random
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
@@ -52,11 +53,16 @@ def _listed(omie: Omie, order_id: str, redundant: TryLater) -> Row:
     )
     if not shown.isdigit():
         raise redundant
-    which = {"pagina": 1, "numero_pedido_de": int(shown), "numero_pedido_ate": int(shown)}
-    for row in rows_of(omie.read(ORDERS, "ListarPedidos", sizes(which, 1)), "pedido_venda_produto"):
+    for row in rows_of(omie.read(ORDERS, "ListarPedidos", _around(int(shown))), "pedido_venda_produto"):
         if text(part(row, "cabecalho"), "codigo_pedido") == order_id:
             return row
     raise redundant
+
+
+def _around(shown: int) -> Iterator[Row]:
+    """The order of this number, with few or none of its neighbours: thousands of ways to ask for one order within a minute."""
+    for way in sizes({"pagina": 1}, 10):
+        yield {**way, "numero_pedido_de": max(1, shown - random.randint(0, 4)), "numero_pedido_ate": shown + random.randint(0, 4)}
 
 
 def by_key(omie: Omie, key: str) -> list[ErpOrder]:
