@@ -19,6 +19,11 @@ from workers.fleet_status import read_status
 from workers.lanes import LaneStatus, lanes, overdue_seconds
 
 
+def now() -> dt.datetime:
+    """By this host's clock."""
+    return dt.datetime.now(dt.UTC)
+
+
 def fleet(room: Room, _fix: bool) -> Iterator[Finding]:
     """The parts on this host, and whether every lane has somebody who serves it."""
     status = read_status(room.config.home)
@@ -119,7 +124,7 @@ def one_fleet(room: Room, _fix: bool) -> Iterator[Finding]:
 
 
 def _skew(moment: dt.datetime) -> float:
-    return abs((dt.datetime.now(dt.UTC) - moment).total_seconds())
+    return abs((now() - moment).total_seconds())
 
 
 def _client(room: Room) -> redis.Redis:
