@@ -109,9 +109,15 @@ def test_every_page_is_found_from_the_index() -> None:
 def test_every_command_exists_with_its_options(page: Path) -> None:
     commands: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     for said in spoken(page):
+        if re.match(r"\s+(why|sentence) ", said):  # what a command answered, in words
+            continue
         for name, rest in re.findall(r"(?:^|[ /])ponte ([a-z-]+)\b([^|;&]*)", said):
             assert name in commands, said
-            options = {option for each in commands[name].params for option in each.opts} | {"--help"}
+            command = commands[name]
+            if nested := getattr(command, "commands", None):
+                assert rest.split()[0] in nested, said
+                command = nested[rest.split()[0]]
+            options = {option for each in command.params for option in each.opts} | {"--help"}
             assert set(re.findall(r"(?<![\w-])--[a-z-]+", rest)) - options == set(), said
 
 

@@ -17,6 +17,7 @@ from events.payloads import PAYLOADS, bare
 from events.store import NewEvent, Outcome
 from tests.cli import Stage, parked
 from workers.bootstrap import open_journal
+from workers.commands import run
 
 
 @pytest.fixture
@@ -247,6 +248,19 @@ def test_what_a_worker_holds_is_neither_retried_nor_skipped_nor_edited(stage: St
     stage.journal.settle(claim, Outcome.applied())
     assert stage.ponte("skip", id_, "--because", "why not").exit_code == 1
     assert stage.ponte("event", "edit", id_, "--set", "mark=x").exit_code == 1
+
+
+@pytest.mark.parametrize("how", ["the command", "a start"])
+def test_what_waits_for_a_setting_is_tried_again_at_each_start(stage: Stage, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    id_ = stage.plant("a", Outcome.waiting("config:owner_of_derived", "owner_of_derived", owner="integrator"))
+    other = stage.plant("b", waiting())
+    assert "1 order waits for a setting of ponte.toml" in stage.ponte("errors").stdout
+    if how == "the command":
+        assert stage.ponte("migrate").exit_code == 0
+    else:
+        monkeypatch.setattr(run, "supervise", lambda *_args, **_named: 0)
+        assert run.start(stage.config, stage.path) == 0
+    assert [state(stage, each) for each in (id_, other)] == ["due", "waiting"]
 
 
 # --- replay and skip

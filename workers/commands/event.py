@@ -40,7 +40,7 @@ def show(path: Path | None, reference: str, *, full: bool = False, as_json: bool
     out.print(f"  of       {event.thing}, lane {event.lane}, bridge {event.bridge}")
     out.print(f"  seen in  {event.connection}: {event.subject_kind} {event.subject_id}")
     out.print(f"  happened {local(event.occurred_at, zone)}, journaled {local(event.observed_at, zone)}")
-    out.print(f"  state    {row.state}" + (f" ({row.code})" if row.code else "") + f", tried {row.attempts + row.retries} times")
+    out.print(f"  state    {row.state}" + (f" ({row.code})" if row.code else "") + f", tries {row.attempts + row.retries}")
     for name in ("cause", "owner", "sentence", "fix"):
         if value := getattr(row, name):
             out.print(f"  {name:<8} {value}")

@@ -12,6 +12,7 @@ from adapters.errors import PonteError
 from workers import fleet
 from workers.bootstrap import Room, open_journal
 from workers.commands.common import SANDBOX_CONFIG, config_path, loaded
+from workers.commands.migrate import release_settings
 from workers.config import Config
 from workers.flows.masterdata.ends import kinds_hinted
 from workers.supervisor import say_on_stdout, supervise
@@ -65,6 +66,7 @@ def start(
     fleet.prepare(config)
     journal = open_journal(config)
     journal.migrate()
+    release_settings(journal)
     journal.close()
 
     def ready() -> int | None:
