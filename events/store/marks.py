@@ -82,22 +82,26 @@ class Marks(Writing):
         One that passed before passes again and counts once, so that what was interrupted counts once. What is marked as meant
         does not count, and while `EVERYTHING` is, nothing does. Marks from before `since` are forgotten.
         """
+        wanted = list(dict.fromkeys(thing_ids))
 
         def once(tx: Tx) -> tuple[set[str], int]:
             self.db.lock(tx.conn, f"marks:{':'.join(topic)}")
-            tx.conn.execute(marks.delete().where(_on(topic), marks.c.at < since))
-            wanted, known = list(dict.fromkeys(thing_ids)), dict[str, dt.datetime]()
-            for some in chunks([EVERYTHING, *wanted]):
-                query = select(marks.c.thing_id, marks.c.at).where(_on(topic), marks.c.thing_id.in_(some))
-                known |= {row.thing_id: row.at for row in tx.conn.execute(query)}
-            used = tx.conn.execute(select(func.count()).where(_on(topic), marks.c.meant.is_(False))).scalar_one()
-            if EVERYTHING in known and known[EVERYTHING] > tx.now - EVERYTHING_LASTS:
-                return set(wanted), used
+            tx.conn.execute(marks.delete().where(_on(topic), marks.c.meant.in_([False, True]), marks.c.at < since))
+            known: set[str] = set()
+            for some in chunks(wanted):
+                known.update(tx.conn.execute(select(marks.c.thing_id).where(_on(topic), marks.c.thing_id.in_(some))).scalars())
+            counted = select(func.count()).where(_on(topic), marks.c.meant.is_(False))
+            used: int = tx.conn.execute(counted).scalar_one()
             new = [each for each in wanted if each not in known][: max(0, most - used)]
             put(tx, topic, new)
-            return {*new, *(known.keys() & set(wanted))}, used + len(new)
+            return {*new, *known}, used + len(new)
 
-        return self._write(once)
+        return (set(wanted), 0) if self._everything(topic) else self._write(once)
+
+    def _everything(self, topic: Topic) -> bool:
+        young = (marks.c.thing_id == EVERYTHING, marks.c.at > self.clock() - EVERYTHING_LASTS)
+        with self.db.reading() as conn:
+            return conn.execute(select(marks.c.at).where(_on(topic), *young)).first() is not None
 
     def waiting_for(self, cause: str) -> int:
         """How many wait for this cause."""

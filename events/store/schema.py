@@ -232,7 +232,7 @@ marks = Table(
     Column("thing_id", String, primary_key=True),
     Column("at", Time, nullable=False),
     Column("meant", Boolean, nullable=False),
-    Index("marks_at", "bridge", "kind", "topic", "at"),
+    Index("marks_at", "bridge", "kind", "topic", "meant", "at"),
 )
 
 cursors = Table(

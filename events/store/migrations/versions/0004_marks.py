@@ -16,4 +16,4 @@ def upgrade() -> None:
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("meant", sa.Boolean, nullable=False),
     )
-    op.create_index("marks_at", "marks", ["bridge", "kind", "topic", "at"])
+    op.create_index("marks_at", "marks", ["bridge", "kind", "topic", "meant", "at"])
