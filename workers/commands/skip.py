@@ -10,7 +10,7 @@ from workers.commands.common import console, find_event, opened, who
 def run(path: Path | None, reference: str, because: str, *, dry_run: bool = False) -> int:
     out = console()
     if not because.strip():
-        out.print("say why: --because TEXT (it is kept, and `ponte explain` shows it)")
+        out.print("say why: --because TEXT (it is kept, and `ponte event show` shows it)")
         return 2
     journal = opened(path, ringing=not dry_run).journal
     event = find_event(journal, reference)
