@@ -129,6 +129,15 @@ def test_prices_that_all_change_at_once_stop_at_their_share() -> None:
         assert group.sentence.startswith("12 price changes of 40 bound came in 24 hours")
 
 
+def test_prices_shown_for_the_first_time_are_no_changes() -> None:
+    with staged(ceilings=Ceilings(price_changes_percent=Decimal(0))) as stage:
+        things = bolts(stage, 20)
+        for each in things:
+            stage.erp.edit(each, prices=["Wholesale: 1.80"])
+        stage.sync(PRODUCT)
+        assert (len([each for each in stage.crm.all(PRODUCT) if each.fields["prices"]]), troubles(stage.journal)) == (20, [])
+
+
 def test_a_ceiling_that_is_raised_lets_go_on_what_is_now_below_it() -> None:
     with staged(ceilings=Ceilings(archives=3)) as stage:
         for each in bolts(stage, 9):

@@ -9,15 +9,15 @@ counts once. What a person let go on (`ponte retry --cause`, a plan that was app
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
-from events.masterdata import Kind, Write
+from events.masterdata import Kind, Record, Write
 from events.store import Claim, Outcome
 from events.store.marks import EVERYTHING, Topic
 from workers.bootstrap import Room
@@ -48,15 +48,27 @@ class Job(Protocol):
     ended: Outcome | None
 
 
-def counted(sort: str, crm: Collection[str]) -> list[str]:
-    """The ceilings that a step counts to, by what it is and the fields that it writes in the CRM."""
+def counted(sort: str, before: Mapping[str, Any]) -> list[str]:
+    """The ceilings that a step counts to. `before`: the fields that it writes in the CRM, and what stands there now.
+
+    A price that the CRM is shown for the first time is no change.
+    """
     found = {Sort.CREATE: ["creates"], Sort.ARCHIVE: ["archives"]}.get(Sort(sort), [])
-    prices = sort in (Sort.UPDATE, Sort.ARCHIVE) and not {"price", "prices"}.isdisjoint(crm)
+    prices = sort in (Sort.UPDATE, Sort.ARCHIVE) and bool(before.get("price") or before.get("prices"))
     return [*found, "price_changes_percent"] if prices else found
 
 
+def _of_plan(each: Planned) -> list[str]:
+    return counted(each.sort, {name: pair[0] for name, pair in each.crm.items()})
+
+
+def _of_step(at: Ends, step: Step) -> list[str]:
+    now = at.rules.facts(step.crm) if isinstance(step.crm, Record) else {}
+    return counted(step.sort, {name: now.get(name) for name in step.plan.crm})
+
+
 def of(plan: Preview, key: str) -> list[Planned]:
-    return [each for each in plan.things if key in counted(each.sort, each.crm)]
+    return [each for each in plan.things if key in _of_plan(each)]
 
 
 def past(plan: Preview, ceilings: Ceilings) -> dict[str, str]:
@@ -96,7 +108,7 @@ def hold_back(at: Ends, jobs: Sequence[Job]) -> None:
     to_count: dict[str, list[Job]] = {}
     for job in jobs:
         if job.ended is None and job.given:
-            for key in counted(job.step.sort, job.step.plan.crm):
+            for key in _of_step(at, job.step):
                 to_count.setdefault(key, []).append(job)
     for key, some in to_count.items():
         _hold_back(at, key, [job for job in some if job.ended is None])
@@ -145,7 +157,7 @@ def raised(room: Room, bridge: str, kind: Kind) -> int:
 def mean(at: Ends, planned: Sequence[Planned]) -> None:
     """A person read these and said yes: they pass, and count nothing."""
     for key in KEYS:
-        if ids := [each.erp_id for each in planned if key in counted(each.sort, each.crm)]:
+        if ids := [each.erp_id for each in planned if key in _of_plan(each)]:
             at.room.journal.mark(topic(at, key), ids, meant=True)
 
 
