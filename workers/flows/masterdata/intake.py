@@ -117,7 +117,7 @@ def sighting(
     if merged and binding is None and at.room.journal.resolve(at.name, at.kind, side, seen.id) != seen.id:
         return None
     erp_id = binding.erp_id if binding is not None else seen.id
-    return _event(at, side, seen, erp_id, f"{print_} {times(binding)} {merged} {because}".strip())
+    return _event(at, side, seen, erp_id, f"{print_} {times(binding)} {merged} {because}".strip(), times(binding))
 
 
 def again(at: Ends, seen: Record, after: str) -> NewEvent:
@@ -125,7 +125,8 @@ def again(at: Ends, seen: Record, after: str) -> NewEvent:
     return _event(at, "erp", seen, seen.id, f"after {after}")
 
 
-def _event(at: Ends, side: Side, seen: Record | Gone, erp_id: str, mark: str) -> NewEvent:
+def _event(at: Ends, side: Side, seen: Record | Gone, erp_id: str, mark: str, n: int | None = None) -> NewEvent:
+    """`n`: how often its pair had been brought together when it was seen (`state.times`)."""
     version = seen.version if isinstance(seen, Record) else ""
     changed_at = seen.changed_at if isinstance(seen, Record) else None
     moment = changed_at.isoformat() if changed_at is not None else ""
@@ -137,6 +138,6 @@ def _event(at: Ends, side: Side, seen: Record | Gone, erp_id: str, mark: str) ->
         subject_id=seen.id,
         mark=" ".join((at.name, version, moment, mark)),
         thing=_thing(at, erp_id),
-        payload={"side": side, "gone": True} if isinstance(seen, Gone) else {"side": side, "record": seen.model_dump(mode="json")},
+        payload={"side": side, "n": n} | ({"gone": True} if isinstance(seen, Gone) else {"record": seen.model_dump(mode="json")}),
         occurred_at=changed_at or at.room.journal.clock(),
     )

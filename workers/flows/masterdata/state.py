@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from events.masterdata import fingerprint
+from events.masterdata import TIMESTAMPS, fingerprint
 from events.store import Binding
 from workers.flows.masterdata.ownership import Facts, Rules, Side
 from workers.flows.masterdata.plan import Agreed
@@ -62,4 +62,10 @@ def remembered(
         "n": times(binding) + 1,
     }
     old = _md(binding)
-    return None if all(old.get(name) == md[name] for name in ("agreed", "erp", "crm")) else md
+    same = _undated(old.get("agreed", {})) == _undated(pairs) and all(old.get(side) == md[side] for side in ("erp", "crm"))
+    return None if same else md
+
+
+def _undated(pairs: Mapping[str, Any]) -> dict[str, Any]:
+    """When figures were read is no change by itself."""
+    return {name: pair for name, pair in pairs.items() if name not in TIMESTAMPS}

@@ -18,7 +18,7 @@ from workers.flows.masterdata import matching, reviews
 from workers.flows.masterdata.ends import Ends
 from workers.flows.masterdata.ownership import Facts, Side
 from workers.flows.masterdata.plan import Plan, created, plan_record
-from workers.flows.masterdata.state import agreed
+from workers.flows.masterdata.state import agreed, times
 
 CHAIN = 5
 """Merges of merges that are followed."""
@@ -108,12 +108,22 @@ class Survey:
 
     def _read(self) -> None:
         for each in self.items:
-            if each.record is not None:
+            if each.record is not None and not self._outdated(each):
                 (self.erp if each.side == "erp" else self.crm)[each.id] = each.record
         bound = [binding for item in self.items if (binding := self._binding(item)) is not None]
         self._read_more("erp", [*(each.erp_id for each in bound), *(each.id for each in self.items if each.side == "erp")])
         self._read_more("crm", [each.crm_id for each in bound])
         self._follow_merges(bound)
+
+    def _outdated(self, item: Item) -> bool:
+        """It was seen before its pair was last brought together, so it may show what has been written over since:
+
+        poll            reads c7 (no price) .................. journaled
+        drain                     writes c7 (price 12), agreed            works the sight: a price taken away? It is read anew
+        """
+        binding = self._binding(item)
+        n = item.event.payload.get("n") if item.event is not None else None
+        return binding is not None and n is not None and n != times(binding)
 
     def _read_more(self, side: Side, ids: Iterable[str]) -> None:
         have = self.erp if side == "erp" else self.crm
