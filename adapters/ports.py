@@ -22,6 +22,13 @@ class ErpCapabilities:
     """What an ERP can do, declared by its adapter and checked by `ponte doctor`."""
 
     correction: Literal["amend", "reopen", "successor"]
+    """How far `amend_order` reaches. An order that is alive and not approved is amended by all three.
+
+    `amend`: an order is written to as it stands, a cancelled one too. `reopen`: only a draft is, and a cancelled one can be brought
+    back to it; a worker that dies in between leaves a draft with what it held before. `successor`: a cancelled one stays
+    cancelled; its correction is a new order under the deal's next key (`PONTE-main-17~2`), made when it was read as cancelled,
+    neither invoiced nor shipped.
+    """
     unique_order_key: bool
     """The ERP itself refuses a second order with our key."""
     settles_after: float
@@ -210,7 +217,8 @@ class OrderDesk(Protocol):
     def amend_order(self, current: ErpOrder, order: Order, customer_id: str, revision: int) -> ErpOrder:
         """Bring the same ERP order to this content, as a draft with the revision mark, guarded by `current.version`.
 
-        Safe twice. Raises `Conflict` when it changed since `current` was read (finance decided, someone edited).
+        Safe twice. Raises `Conflict` when it changed since `current` was read (finance decided, someone edited), and where
+        `correction` is `successor` for an order that is cancelled.
         """
         ...
 

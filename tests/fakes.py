@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from adapters.errors import Conflict, NotFound, Rejected, UnknownOutcome
 from adapters.ports import CrmCapabilities, CrmDocument, ErpCapabilities, Health
@@ -36,6 +36,7 @@ from events.model import (
     Verdict,
 )
 
+Correction = Literal["amend", "reopen", "successor"]
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 SEALED = (ErpStage.APPROVED, ErpStage.INVOICED, ErpStage.SHIPPED, ErpStage.DONE)
 """Stages that no correction and no withdrawal of ours can reach."""
@@ -213,6 +214,8 @@ class FakeSale:
     lines: tuple[ErpLine, ...]
     stage: ErpStage = ErpStage.DRAFT
     decision: Decision | None = None
+    decisions: int = 0
+    """How many there were: the mark of each is unique within its order only."""
     version: int = 1
     changed_at: datetime = EPOCH
     customer_id: str = "c1"
@@ -222,29 +225,41 @@ class FakeSale:
 
 
 class FakeErp:
-    """`limit`: more than this is refused for credit; `approval_from`: finance must decide. `unique`: the key is unique here."""
+    """`limit`: more than this is refused for credit; `approval_from`: finance must decide. `unique`: the key is unique here.
+
+    `correction`: what the ERP does with a cancelled order, as its adapter would declare it.
+    """
 
     name = "erp"
 
-    def __init__(self, clock: Clock, *, unique: bool = True, limit: int = 50, approval_from: int = 20) -> None:
+    def __init__(
+        self, clock: Clock, *, unique: bool = True, correction: Correction = "amend", limit: int = 50, approval_from: int = 20
+    ) -> None:
         self.clock, self.limit, self.approval_from = clock, limit, approval_from
         self.capabilities = ErpCapabilities(
-            correction="amend", unique_order_key=unique, settles_after=10, clock="UTC", changed_since_granularity=0.001, overlap=5
+            correction=correction,
+            unique_order_key=unique,
+            settles_after=10,
+            clock="UTC",
+            changed_since_granularity=0.001,
+            overlap=5,
         )
         self.sales: dict[str, FakeSale] = {}
         self.customers: dict[str, Customer] = {}
         self.late: list[Callable[[], object]] = []
+        self.reopened: list[Callable[[], object]] = []
+        """What happens, once each, between the two steps of an ERP that corrects drafts only: brought back, then written."""
         self.lose_next: str = ""
         """`answer`: the next create commits, its answer is lost. `late`: it commits only when `land` is called."""
         self._ids = itertools.count(1)
-        self._marks = itertools.count(1)
 
     # what people and time do there
     def decide(self, sale: FakeSale, verdict: Verdict, *, by_us: bool = False) -> None:
+        sale.decisions += 1
         reasons = (Reason(kind=ReasonKind.OTHER, code="finance_cancelled", text="no"),) if verdict is Verdict.REJECTED else ()
         sale.decision = Decision(
             verdict=verdict,
-            mark=f"log {next(self._marks)}",
+            mark=f"decision {sale.decisions}",
             at=self.clock(),
             by="us" if by_us else "finance",
             by_us=by_us,
@@ -257,6 +272,11 @@ class FakeErp:
         for sale in self.sales.values():
             if sale.stage in (ErpStage.QUOTED, ErpStage.WAITING):
                 self.decide(sale, verdict)
+
+    def revive(self, sale: FakeSale, stage: ErpStage) -> None:
+        """Somebody brings back what was cancelled."""
+        sale.stage, sale.decision = stage, None
+        self._touch(sale)
 
     def edit(self, sale: FakeSale, code: str = "SKU-1", *, quantity: int, price: int = 10) -> None:
         """Finance changes a line, adds one, or with quantity 0 takes it out."""
@@ -388,8 +408,12 @@ class FakeErp:
 
     def amend_order(self, current: ErpOrder, order: Order, customer_id: str, revision: int) -> ErpOrder:
         sale = self.sales[current.id]
-        if str(sale.version) != current.version or sale.stage in SEALED:
+        final = self.capabilities.correction == "successor" and sale.stage is ErpStage.CANCELLED
+        if str(sale.version) != current.version or sale.stage in SEALED or final:
             raise Conflict("changed_meanwhile")
+        if self.capabilities.correction == "reopen" and sale.stage is not ErpStage.DRAFT:
+            self.revive(sale, ErpStage.DRAFT)
+            self.reopened.pop(0)() if self.reopened else None
         sale.stage, sale.decision, sale.lines, sale.revision = ErpStage.DRAFT, None, self._lines(order), revision
         self._touch(sale)
         return self._view(sale)

@@ -16,10 +16,11 @@ from unittest import mock
 
 from events.catalogue import notice_thing, order_thing
 from events.store import Event, Journal, MailboxRow, OrderRow
-from tests.fakes import EPOCH, Clock, FakeChannel, FakeCrm, FakeDeal, FakeErp, FakeSale, Wire
+from tests.fakes import EPOCH, Clock, Correction, FakeChannel, FakeCrm, FakeDeal, FakeErp, FakeSale, Wire
 from workers import handling, schedule
 from workers.bootstrap import Room
 from workers.config import Bridge, Config, Connection, NoticeRules, OrderRules
+from workers.flows.lineage import deal_of
 from workers.handling import Handled
 from workers.routes import ROUTES
 
@@ -50,10 +51,10 @@ def _template() -> Path:
 class Stage:
     """`kill_at` names a step boundary at which the worker dies once. `reached` are those that were passed."""
 
-    def __init__(self, folder: Path, *, unique: bool = True, **rules: Any) -> None:
+    def __init__(self, folder: Path, *, unique: bool = True, correction: Correction = "amend", **rules: Any) -> None:
         shutil.copy(_template(), folder / "journal.db")
         self.clock = Clock()
-        self.crm, self.erp = FakeCrm(self.clock), FakeErp(self.clock, unique=unique)
+        self.crm, self.erp = FakeCrm(self.clock), FakeErp(self.clock, unique=unique, correction=correction)
         self.crm_wire, self.erp_wire = Wire(self.crm), Wire(self.erp)
         self.journal = Journal(f"sqlite:///{folder / 'journal.db'}", clock=self.clock)
         self.channel = FakeChannel()
@@ -122,6 +123,10 @@ class Stage:
     def sale(self) -> FakeSale:
         (sale,) = self.erp.sales.values()
         return sale
+
+    def sales(self, deal: str = DEAL) -> list[FakeSale]:
+        """Every ERP order that bears a key of this deal, oldest first."""
+        return [sale for sale in self.erp.sales.values() if deal_of("main", sale.key) == deal]
 
     # what the journal holds in the end
 

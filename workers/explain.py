@@ -17,6 +17,7 @@ from events.model import Deal, ErpOrder
 from events.store import CallRecord, Event, Halt, Journal, MailboxRow, OrderRow
 from workers.bootstrap import Room
 from workers.config import Config
+from workers.flows.lineage import predecessors
 from workers.flows.order_plan import OrderState
 
 LIVE_SECONDS = 15.0
@@ -97,7 +98,7 @@ def find(journal: Journal, config: Config, reference: str) -> list[Found]:
             found += [
                 Found(bridge, row.deal_id, "order")
                 for row in journal.orders(bridge)
-                if reference in (row.erp_id, row.erp_number, row.key) and row.deal_id
+                if reference in (row.erp_id, row.erp_number, row.key, *_earlier_names(row)) and row.deal_id
             ]
     event = journal.event(reference) if "event" in kinds else None
     if event is not None:
@@ -110,6 +111,10 @@ def find(journal: Journal, config: Config, reference: str) -> list[Found]:
 def deal_of(event: Event) -> str:
     """The deal that an event is about, also after its payload was erased; empty for one that is about none."""
     return str(event.payload.get("deal_id") or (event.subject_id if event.subject_kind == "deal" else "")) or deal_in(event.thing)
+
+
+def _earlier_names(row: OrderRow) -> set[str]:
+    return {name for each in predecessors(row).values() for name in (each.erp_id, each.erp_number, each.key)}
 
 
 def story(room: Room, found: Found, *, live: bool = True) -> Story:

@@ -19,11 +19,11 @@ from events.store import NewEvent, OrderRow, Which
 from workers import keeping
 from workers.bootstrap import Room
 from workers.config import Bridge
+from workers.flows.lineage import deal_of, predecessors
 from workers.flows.masterdata import ceilings, figures, intake, reconcile, sellers
 from workers.flows.masterdata.ends import carried
 from workers.flows.masterdata.ownership import Side
 from workers.flows.order_plan import OrderState
-from workers.flows.orders import order_key
 from workers.flows.sightings import look_at_deal, order_events
 from workers.handling import worker_name
 from workers.notices import notices_for
@@ -217,11 +217,11 @@ def _owner(room: Room, bridges: Mapping[str, Bridge], order: ErpOrder) -> tuple[
         row = room.journal.order_by_erp(name, order.id) or room.journal.order_by_key(name, order.key)
         if row is not None:
             return name, row.deal_id, row
-    bearing = [name for name in bridges if order.key.startswith(order_key(name, ""))]
-    if not bearing:
-        return None
-    name = max(bearing, key=len)  # of `main` and `main-two`, the longer one
-    return name, order.key.removeprefix(order_key(name, "")), None
+    bearing = [
+        (name, deal_id, room.journal.order(name, deal_id)) for name in bridges if (deal_id := deal_of(name, order.key)) is not None
+    ]
+    # a predecessor belongs to its lineage; else of `main` and `main-two` the longer name counts
+    return max(bearing, key=lambda each: (order.id in predecessors(each[2]), len(each[0])), default=None)
 
 
 def _move_cursor(room: Room, connection: str, newest: datetime) -> None:

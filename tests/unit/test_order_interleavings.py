@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from events.model import DealStatus, ErpStage, Verdict
-from tests.fakes import SEALED, FakeSale
+from tests.fakes import SEALED, Correction, FakeSale
 from tests.stage import DEAL, Stage
 from workers.faults import STEPS
+from workers.flows.lineage import deal_of, order_key, predecessors
 from workers.flows.order_plan import STATE_OF_STAGE, OrderState
 
 OTHER = "2"
@@ -36,11 +37,12 @@ STEP = st.sampled_from([*[""] * len(STEPS), *STEPS])
 
 class Interleavings(RuleBasedStateMachine):
     unique = True
+    correction: Correction = "amend"
 
     @initialize()
     def begin(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="ponte-interleaving-"))
-        self.stage = Stage(self.folder, unique=self.unique)
+        self.stage = Stage(self.folder, unique=self.unique, correction=self.correction)
         self.crm, self.erp = self.stage.crm, self.stage.erp
         for deal in (DEAL, OTHER):
             self.crm.touch(deal)
@@ -190,6 +192,8 @@ class Interleavings(RuleBasedStateMachine):
     def one_order_a_deal(self) -> None:
         keys = [sale.key for sale in self.erp.sales.values()]
         assert len(keys) == len(set(keys)), keys
+        alive = [deal_of("main", sale.key) for sale in self.erp.sales.values() if sale.stage is not ErpStage.CANCELLED]
+        assert len(alive) == len(set(alive)), alive
         assert len(self.erp.customers) <= 1
 
     # --- what must hold in the end
@@ -213,8 +217,17 @@ class Interleavings(RuleBasedStateMachine):
         assert self.stage.stuck() == []
         self.one_order_a_deal()
         for deal in (DEAL, OTHER):
-            sales = [sale for sale in self.erp.sales.values() if sale.key == f"PONTE-main-{deal}"]
-            self.check_deal(deal, sales[0] if sales else None)
+            sales = self.stage.sales(deal)
+            self.check_lineage(deal, sales[:-1])
+            self.check_deal(deal, sales[-1] if sales else None)
+
+    def check_lineage(self, deal_id: str, earlier: Sequence[FakeSale]) -> None:
+        """All orders of a deal but the last are dead, known, and bear its first keys."""
+        row = self.stage.journal.order("main", deal_id)
+        assert not earlier or self.correction == "successor"
+        assert [sale.id for sale in earlier if sale.stage is ErpStage.CANCELLED] == list(predecessors(row))
+        keys = [each.key for each in predecessors(row).values()] + ([row.key] if row else [])
+        assert keys == [order_key("main", deal_id, number + 1) for number in range(len(keys))]
 
     def check_deal(self, deal_id: str, sale: FakeSale | None) -> None:
         deal, row, last_win = self.crm.deals[deal_id], self.stage.journal.order("main", deal_id), self.last_win[deal_id]
@@ -251,7 +264,8 @@ class Interleavings(RuleBasedStateMachine):
         """Finance decides on what the document says, or on its own word, and then the salesperson knows."""
         (quantity,) = (line.quantity for line in sale.lines)
         if quantity != self.crm.deals[deal_id].quantity:
-            assert quantity == self.edited.get(sale.id), (quantity, self.crm.deals[deal_id].quantity)
+            edited = [self.edited.get(each.id) for each in self.stage.sales(deal_id)]
+            assert quantity in edited, (quantity, self.crm.deals[deal_id].quantity, edited)
             assert "finance_changed" in self.stage.told(deal_id)
 
     def check_notices(self, deal_id: str, sale: FakeSale) -> None:
@@ -272,6 +286,16 @@ class InterleavingsWithoutAUniqueKey(Interleavings):
     unique = False
 
 
+class InterleavingsWithSuccessors(Interleavings):
+    """An ERP that amends what is alive, and brings no cancelled order back."""
+
+    correction = "successor"
+
+
+class InterleavingsWithSuccessorsWithoutAUniqueKey(InterleavingsWithSuccessors):
+    unique = False
+
+
 def budget(examples: int) -> settings:
     return settings(max_examples=examples, stateful_step_count=8, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -280,3 +304,7 @@ TestInterleavings = Interleavings.TestCase
 TestInterleavings.settings = budget(55)
 TestInterleavingsWithoutAUniqueKey = InterleavingsWithoutAUniqueKey.TestCase
 TestInterleavingsWithoutAUniqueKey.settings = budget(30)
+TestInterleavingsWithSuccessors = InterleavingsWithSuccessors.TestCase
+TestInterleavingsWithSuccessors.settings = budget(40)
+TestInterleavingsWithSuccessorsWithoutAUniqueKey = InterleavingsWithSuccessorsWithoutAUniqueKey.TestCase
+TestInterleavingsWithSuccessorsWithoutAUniqueKey.settings = budget(15)

@@ -15,6 +15,7 @@ from events.store import CallRecord
 from workers.commands.common import console, emit, local, opened, plural
 from workers.config import NoticeRules
 from workers.explain import End, Step, Story, find, story
+from workers.flows.lineage import predecessors
 from workers.texts import texts
 
 READS = ("read", "search", "search_read", "search_count", "on_change", "login", "control", "second_look", "health")
@@ -53,7 +54,9 @@ def lines(told: Story, rules: NoticeRules, *, calls: bool = False) -> Iterator[s
         name = order.erp_number or order.erp_id or "not in the ERP yet"
         yield f"  order {name}: {order.state}, revision {order.revision}, key {order.key}"
         if order.erp_id:
-            yield f"  ERP id {order.erp_id}" + (f", before that {', '.join(map(str, order.lineage))}" if order.lineage else "")
+            yield f"  ERP id {order.erp_id}"
+        for earlier in predecessors(order).values():
+            yield f"  before that {earlier.name} (ERP id {earlier.erp_id}, key {earlier.key})"
         words = texts(rules.language, rules.timezone)
         for each in order.reasons:
             yield f"  reason: {words.reason(Reason.model_validate(each))}"

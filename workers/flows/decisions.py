@@ -6,18 +6,20 @@ changed its mind, a correction has reopened it) is superseded by the one that do
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import wraps
 from typing import Any
 
 from adapters.errors import TryLater
 from events.model import DealStatus, Decision, ErpOrder, ErpStage, Owner, Reason, ReasonKind, Verdict
 from events.store import Claim, NewEvent, OrderRow, Outcome
 from workers.bootstrap import Room
-from workers.flows.order_plan import AFTER_APPROVAL, BEYOND_CORRECTION, STATE_OF_STAGE, OrderState, finance_rejected
-from workers.flows.orders import Desk, desk
+from workers.flows.desk import Desk, desk, doubled
+from workers.flows.lineage import keys, predecessors
+from workers.flows.order_plan import AFTER_APPROVAL, BEYOND_CORRECTION, STATE_OF_STAGE, OrderState, dead, finance_rejected
 from workers.flows.sightings import order_events, reasons_mark, snapshot
-from workers.handling import Done
+from workers.handling import Done, Handler
 
 
 def _facts(erp: ErpOrder | None, row: OrderRow, reasons: Sequence[Reason] = ()) -> dict[str, Any]:
@@ -38,21 +40,54 @@ def _dumped(reasons: Sequence[Reason]) -> list[dict[str, Any]]:
     return [each.model_dump(mode="json") for each in reasons]
 
 
-def _read(at: Desk) -> tuple[OrderRow, ErpOrder]:
-    """The order on both books; binds one that was created by an attempt that did not live to bind it.
+def _of_the_deals_order(handler: Callable[[Desk, OrderRow, ErpOrder], Done]) -> Handler:
+    """A handler of news of an ERP order, given the order on both books: the deal's present one, bound if nobody lived to bind it.
 
-    Raises `NeedsPerson` when the ERP holds another order with our key beside the bound one.
+    A predecessor has no news, nor has a second order of the deal; `NeedsPerson` when either is alive.
     """
-    row = at.row() or at.fresh_row()
-    erp = at.erp.order(str(at.claim.event.payload["erp_id"]))
-    if row.erp_id and erp.id != row.erp_id:
-        at.found_by_key()
-    if not row.erp_id:
-        row = replace(row, erp_id=erp.id, erp_number=erp.number)
-        with at.room.journal.owned(at.claim) as tx:
-            tx.bind(at.bridge_name, "order", at.deal_id, erp.id, {"key": at.key})
-            tx.save_order(row)
-    return row, erp
+
+    @wraps(handler)
+    def handle(room: Room, claim: Claim) -> Done:
+        at = desk(room, claim)
+        row = at.row()
+        erp_id = str(claim.event.payload["erp_id"])
+        if row is not None and erp_id in predecessors(row):
+            at.predecessors_dead(row)
+            return Done(Outcome.superseded("predecessor"))
+        erp = at.erp.order(erp_id)
+        row = row or replace(at.fresh_row(), key=erp.key or at.fresh_row().key)
+        if erp.id != row.erp_id:
+            if row.erp_id or erp.key != row.key:
+                return _no_second(at, row, erp)
+            row = _bound(at, row, erp)
+        return handler(at, row, erp)
+
+    return handle
+
+
+def _no_second(at: Desk, row: OrderRow, erp: ErpOrder) -> Done:
+    at.found_by_key(row)
+    if erp.key in ("", row.key) or dead(erp):
+        return Done(Outcome.superseded("no_longer_a_double"))
+    present = at.erp_order(row)
+    if present is not None and at.spent(present) and erp.key not in keys(row):
+        # made after the backup from which this journal was restored: the win that made it comes to it again
+        return Done(Outcome.superseded("successor_unknown"))
+    raise doubled(each for each in (row.erp_id, erp.id) if each)
+
+
+def _bound(at: Desk, row: OrderRow, erp: ErpOrder) -> OrderRow:
+    """Created by an attempt that did not live to bind it."""
+    row = replace(row, erp_id=erp.id, erp_number=erp.number)
+    with at.room.journal.owned(at.claim) as tx:
+        tx.bind(at.bridge_name, "order", at.deal_id, erp.id, {"key": row.key})
+        tx.save_order(row)
+    return row
+
+
+def _seed(erp: ErpOrder, decision: Decision) -> str:
+    """Not every ERP's marks differ from order to order."""
+    return f"{erp.id} {decision.mark}"
 
 
 def _done(row: OrderRow, code: str, follow_ups: Sequence[NewEvent], **facts: Any) -> Done:
@@ -62,11 +97,10 @@ def _done(row: OrderRow, code: str, follow_ups: Sequence[NewEvent], **facts: Any
 # --- yes
 
 
-def order_approved(room: Room, claim: Claim) -> Done:
-    at = desk(room, claim)
-    row, erp = _read(at)
+@_of_the_deals_order
+def order_approved(at: Desk, row: OrderRow, erp: ErpOrder) -> Done:
     decision = erp.decision
-    if decision is None or decision.verdict is not Verdict.APPROVED or decision.mark != claim.event.payload["decision"]:
+    if decision is None or decision.verdict is not Verdict.APPROVED or decision.mark != at.claim.event.payload["decision"]:
         return Done(Outcome.superseded("decision_changed"), order_events(at.bridge_name, at.deal_id, erp, row))
     approved = replace(
         row,
@@ -77,16 +111,17 @@ def order_approved(room: Room, claim: Claim) -> Done:
         seen={**row.seen, "decision": decision.mark},
     )
     kind = "order_revised" if erp.revision > 1 else "order_approved"
-    return _done(approved, "approved", at.tell(kind, decision.mark, _facts(erp, approved)), by=decision.by)
+    return _done(approved, "approved", at.tell(kind, _seed(erp, decision), _facts(erp, approved)), by=decision.by)
 
 
-def order_waiting(room: Room, claim: Claim) -> Done:
-    at = desk(room, claim)
-    row, erp = _read(at)
+@_of_the_deals_order
+def order_waiting(at: Desk, row: OrderRow, erp: ErpOrder) -> Done:
     if erp.stage is not ErpStage.WAITING:
         return Done(Outcome.superseded("no_longer_waiting"), order_events(at.bridge_name, at.deal_id, erp, row))
-    waiting = replace(row, state=OrderState.SUBMITTED, erp_number=erp.number, silent_since=row.silent_since or room.journal.clock())
-    return _done(waiting, "waiting", at.tell("order_waiting", claim.event.id, _facts(erp, waiting)))
+    waiting = replace(
+        row, state=OrderState.SUBMITTED, erp_number=erp.number, silent_since=row.silent_since or at.room.journal.clock()
+    )
+    return _done(waiting, "waiting", at.tell("order_waiting", at.claim.event.id, _facts(erp, waiting)))
 
 
 # --- no
@@ -97,9 +132,9 @@ def order_rejected(room: Room, claim: Claim) -> Done:
 
     A rejected order goes back to its salesperson, with its reasons; one cancelled after approval is told.
     """
-    at = desk(room, claim)
     if "decision" in claim.event.payload:
-        return _cancelled_by_finance(at)
+        return _cancelled_by_finance(room, claim)
+    at = desk(room, claim)
     row = at.row() or at.fresh_row()
     if row.win_mark != claim.event.payload["win_mark"] or row.state not in (OrderState.REJECTED, OrderState.RETURNED):
         return Done(Outcome.superseded("corrected_meanwhile"))
@@ -107,8 +142,8 @@ def order_rejected(room: Room, claim: Claim) -> Done:
     return _return(at, row, at.erp_order(row), reasons, "order_rejected", claim.event.id)
 
 
-def _cancelled_by_finance(at: Desk) -> Done:
-    row, erp = _read(at)
+@_of_the_deals_order
+def _cancelled_by_finance(at: Desk, row: OrderRow, erp: ErpOrder) -> Done:
     decision = finance_rejected(erp)
     if decision is None or decision.mark != at.claim.event.payload["decision"]:
         return Done(Outcome.superseded("decision_changed"), order_events(at.bridge_name, at.deal_id, erp, row))
@@ -124,9 +159,12 @@ def _cancelled_by_finance(at: Desk) -> Done:
     if row.state in AFTER_APPROVAL:
         cancelled = replace(row, state=OrderState.CANCELLED, reasons=_dumped(reasons))
         return _done(
-            cancelled, "cancelled", at.tell("order_cancelled", decision.mark, _facts(erp, cancelled, reasons)), by=decision.by
+            cancelled,
+            "cancelled",
+            at.tell("order_cancelled", _seed(erp, decision), _facts(erp, cancelled, reasons)),
+            by=decision.by,
         )
-    return _return(at, row, erp, reasons, "order_rejected", decision.mark)
+    return _return(at, row, erp, reasons, "order_rejected", _seed(erp, decision))
 
 
 def _await_reason(at: Desk, decision: Decision) -> None:
@@ -142,7 +180,7 @@ def _reason_given_later(at: Desk, row: OrderRow, erp: ErpOrder, decision: Decisi
     if not told or row.seen.get("reasons") == told:
         return _done(row, "already_told", ())
     heard = replace(row, reasons=_dumped(decision.reasons), seen={**row.seen, "reasons": told})
-    seed = f"{decision.mark} {told}"
+    seed = f"{_seed(erp, decision)} {told}"
     return _done(heard, "reason_given", at.tell("finance_reason", seed, _facts(erp, heard, decision.reasons)))
 
 
@@ -194,22 +232,18 @@ def order_withdrawn(room: Room, claim: Claim) -> Done:
 # --- what finance and the warehouse did
 
 
-def order_changed(room: Room, claim: Claim) -> Done:
+@_of_the_deals_order
+def order_changed(at: Desk, row: OrderRow, erp: ErpOrder) -> Done:
     """Edited in the ERP, or found there without a binding of ours (an answer that was lost, and landed late)."""
-    at = desk(room, claim)
-    before = at.row()
-    row, erp = _read(at)
-    if erp.id != row.erp_id:
-        return Done(Outcome.superseded("no_longer_a_double"))
     if row.state == OrderState.WITHDRAWN and not row.agreed and erp.stage not in BEYOND_CORRECTION | {ErpStage.CANCELLED}:
         # created by an answer that was lost, after the deal was withdrawn: it must not stay
         erp = at.erp.cancel_order(erp)
         return _done(replace(row, erp_number=erp.number), "late_order_cancelled", ())
     agreed = row.agreed.get("erp")
     if agreed is None or snapshot(erp) == agreed or erp.revision != row.agreed.get("revision"):
-        return _done(row, "nothing_changed", order_events(at.bridge_name, at.deal_id, erp, row) if not before else ())
+        return _done(row, "nothing_changed", order_events(at.bridge_name, at.deal_id, erp, row) if agreed is None else ())
     changes = _changes(agreed, snapshot(erp))
-    seed = f"{erp.revision}:{changes}"
+    seed = f"{erp.id}:{erp.revision}:{changes}"
     if row.seen.get("edits") == seed:
         return _done(row, "already_told", ())
     facts = {**_facts(erp, row), "by": erp.changed_by, "changes": changes}
@@ -230,10 +264,9 @@ def _changes(agreed: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def order_invoiced(room: Room, claim: Claim) -> Done:
-    at = desk(room, claim)
-    row, erp = _read(at)
-    invoice = next((each for each in erp.invoices if each.id == claim.event.payload["invoice"]), None)
+@_of_the_deals_order
+def order_invoiced(at: Desk, row: OrderRow, erp: ErpOrder) -> Done:
+    invoice = next((each for each in erp.invoices if each.id == at.claim.event.payload["invoice"]), None)
     if invoice is None or invoice.state == "cancelled":
         return Done(Outcome.superseded("invoice_gone"), order_events(at.bridge_name, at.deal_id, erp, row))
     facts = {
@@ -247,20 +280,18 @@ def order_invoiced(room: Room, claim: Claim) -> Done:
     return _done(invoiced, "invoiced", at.tell("order_invoiced", f"invoice {invoice.id}", facts), invoice=invoice.id)
 
 
-def invoice_cancelled(room: Room, claim: Claim) -> Done:
+@_of_the_deals_order
+def invoice_cancelled(at: Desk, row: OrderRow, erp: ErpOrder) -> Done:
     """A denied or cancelled invoice leads back to approved; it is the fiscal department's to mend."""
-    at = desk(room, claim)
-    row, erp = _read(at)
-    invoice = next((each for each in erp.invoices if each.id == claim.event.payload["invoice"]), None)
+    invoice = next((each for each in erp.invoices if each.id == at.claim.event.payload["invoice"]), None)
     facts = {**_facts(erp, row), "invoice_number": (invoice.number or invoice.id) if invoice else ""}
     back = replace(row, state=STATE_OF_STAGE[erp.stage])
-    return _done(back, "invoice_cancelled", at.tell("invoice_cancelled", f"no invoice {claim.event.payload['invoice']}", facts))
+    return _done(back, "invoice_cancelled", at.tell("invoice_cancelled", f"no invoice {at.claim.event.payload['invoice']}", facts))
 
 
-def order_shipped(room: Room, claim: Claim) -> Done:
-    at = desk(room, claim)
-    row, erp = _read(at)
-    shipment = next((each for each in erp.shipments if each.id == claim.event.payload["shipment"]), None)
+@_of_the_deals_order
+def order_shipped(at: Desk, row: OrderRow, erp: ErpOrder) -> Done:
+    shipment = next((each for each in erp.shipments if each.id == at.claim.event.payload["shipment"]), None)
     if shipment is None:
         return Done(Outcome.superseded("shipment_gone"))
     facts = {**_facts(erp, row), "carrier": shipment.carrier, "tracking": shipment.tracking}

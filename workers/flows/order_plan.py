@@ -38,6 +38,10 @@ class OrderState(StrEnum):
     CANCELLED = "cancelled"
 
 
+INVOICED = frozenset({"posted", "paid"})
+SHIPPED = frozenset({"shipped", "done"})
+"""States of an invoice and of a shipment that have gone out."""
+
 BEYOND_CORRECTION = frozenset({ErpStage.APPROVED, ErpStage.INVOICED, ErpStage.SHIPPED, ErpStage.DONE})
 
 AFTER_APPROVAL = frozenset({OrderState.APPROVED, OrderState.INVOICED, OrderState.SHIPPED, OrderState.DONE})
@@ -71,7 +75,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Amend:
-    """Bring the existing ERP order to the document's content and submit it again."""
+    """Bring the existing ERP order to the document's content and submit it again.
+
+    A cancelled one is brought back for it, or gets a successor in an ERP that brings none back: the same order, under its next key.
+    """
 
     revision: int
 
@@ -135,11 +142,17 @@ def plan_unwon(row: OrderRow | None, deal: Deal, erp: ErpOrder | None) -> UnwonS
         return Nothing("returned_for_correction")
     if erp is None:
         return Nothing("never_sent", OrderState.WITHDRAWN)
-    if erp.stage is ErpStage.CANCELLED:
+    if erp.stage is ErpStage.CANCELLED and not erp.correctable:
         return Nothing("already_cancelled", OrderState.WITHDRAWN)
     if erp.stage in BEYOND_CORRECTION:
         return TooLateToWithdraw()
     return Withdraw()
+
+
+def dead(erp: ErpOrder) -> bool:
+    """Nothing will come of this ERP order any more, and nothing has: cancelled, and neither invoiced nor shipped."""
+    gone_out = any(each.state in INVOICED for each in erp.invoices) or any(each.state in SHIPPED for each in erp.shipments)
+    return erp.stage is ErpStage.CANCELLED and not erp.correctable and not gone_out
 
 
 def finance_rejected(erp: ErpOrder) -> Decision | None:

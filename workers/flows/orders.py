@@ -4,26 +4,26 @@ Each handler re-reads both sides, asks the pure plan, and carries one step out. 
 
     intent -> find by key -> create -> bind -> submit          killed anywhere: the next worker finds what is there
     draft -> lines with the revision mark -> quote -> confirm  guarded by the ERP's own version of the order
+    dead, and the ERP brings none back -> the next key: intent -> find -> proven dead -> create -> bind -> submit
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from adapters.errors import NeedsPerson, NotFound, Rejected, UnknownOutcome
-from adapters.ports import CrmDesk, Erp
-from events.catalogue import event_id, order_thing
+from adapters.errors import NeedsPerson, Rejected, UnknownOutcome
 from events.model import Deal, DealStatus, ErpOrder, ErpStage, Order, Owner, Reason, content
 from events.store import Claim, NewEvent, OrderRow, Outcome, Tx
 from workers import preflight
 from workers.bootstrap import Room
 from workers.config import Bridge
 from workers.faults import reach
-from workers.flows import customers, merge
+from workers.flows import customers, lineage, merge
+from workers.flows.desk import Desk, desk
 from workers.flows.order_plan import (
     BEYOND_CORRECTION,
     STATE_OF_STAGE,
@@ -40,91 +40,6 @@ from workers.flows.order_plan import (
 )
 from workers.flows.sightings import look_at_deal, order_events, snapshot
 from workers.handling import Done
-from workers.notices import notices_for
-
-
-def order_key(bridge: str, deal_id: str) -> str:
-    """Our key of the order in the ERP: one sales document of one deal in one bridge."""
-    return f"PONTE-{bridge}-{deal_id}"
-
-
-@dataclass(frozen=True)
-class Desk:
-    """Both ends of one deal's order, at one moment of work."""
-
-    room: Room
-    claim: Claim
-    bridge_name: str
-    bridge: Bridge
-    crm: CrmDesk
-    erp: Erp
-    deal_id: str
-
-    @property
-    def key(self) -> str:
-        return order_key(self.bridge_name, self.deal_id)
-
-    def row(self) -> OrderRow | None:
-        return self.room.journal.order(self.bridge_name, self.deal_id)
-
-    def save(self, row: OrderRow) -> OrderRow:
-        with self.room.journal.owned(self.claim) as tx:
-            tx.save_order(row)
-        return row
-
-    def fresh_row(self) -> OrderRow:
-        return OrderRow(bridge=self.bridge_name, deal_id=self.deal_id, key=self.key, state=OrderState.SUBMITTING)
-
-    def event(self, name: str, mark: str, reasons: Sequence[Reason] = (), **payload: Any) -> NewEvent:
-        """A fact that the bridge itself established, about this deal's order."""
-        return NewEvent(
-            type=name,
-            bridge=self.bridge_name,
-            connection=self.bridge.erp,
-            subject_kind="deal",
-            subject_id=self.deal_id,
-            mark=mark,
-            thing=order_thing(self.bridge_name, self.deal_id),
-            payload={"deal_id": self.deal_id, "reasons": [each.model_dump(mode="json") for each in reasons], **payload},
-            occurred_at=self.room.journal.clock(),
-        )
-
-    def tell(self, kind: str, seed: str, facts: dict[str, Any]) -> list[NewEvent]:
-        """Notices of one decision; `seed` identifies it, so that telling twice is telling once."""
-        decision = event_id(self.bridge.erp, kind, f"deal:{self.deal_id}", seed)
-        return notices_for(kind, self.bridge_name, self.deal_id, decision, facts, self.room.config)
-
-    def erp_order(self, row: OrderRow | None) -> ErpOrder | None:
-        """The ERP's order of this deal: bound, or created by an attempt that did not live to bind it."""
-        if row is None:
-            return None
-        if row.erp_id:
-            try:
-                return self.erp.order(row.erp_id)
-            except NotFound:
-                return None
-        if row.state in (OrderState.SUBMITTING, OrderState.UNKNOWN):
-            return self.found_by_key()
-        return None
-
-    def found_by_key(self) -> ErpOrder | None:
-        """Raises `NeedsPerson` when the ERP holds two."""
-        found = self.erp.find_orders(self.key)
-        if len(found) > 1:
-            raise NeedsPerson(
-                "order_doubled",
-                f"the ERP holds {len(found)} orders of this deal: {', '.join(each.id for each in found)}",
-                fix="cancel all but one in the ERP and clear our key on them, then `ponte retry` this event",
-                owner=Owner.OPERATOR,
-            )
-        return found[0] if found else None
-
-
-def desk(room: Room, claim: Claim) -> Desk:
-    event = claim.event
-    bridge = room.bridge(event.bridge)
-    return Desk(room, claim, event.bridge, bridge, room.crm(bridge.crm), room.erp(bridge.erp), str(event.payload["deal_id"]))
-
 
 # --- the CRM says that a deal is won
 
@@ -173,7 +88,11 @@ def _kept_edits(at: Desk, row: OrderRow, erp: ErpOrder) -> tuple[OrderRow, list[
     """What a correction left of finance's edits, to be told; and the row that no longer holds it."""
     kept = row.facts.get("kept")
     told = at.tell("finance_changed", at.claim.event.id, {"order_number": erp.number, "changes": kept}) if kept else []
-    return replace(row, facts={name: value for name, value in row.facts.items() if name != "kept"}), told
+    return replace(row, facts=_without(row, "kept")), told
+
+
+def _without(row: OrderRow, fact: str) -> dict[str, Any]:
+    return {name: value for name, value in row.facts.items() if name != fact}
 
 
 def _refused(at: Desk, deal: Deal, row: OrderRow, erp: ErpOrder) -> Done:
@@ -235,49 +154,74 @@ def _held_back(at: Desk, row: OrderRow, erp: ErpOrder | None, reasons: Sequence[
 
 def _placed(at: Desk, row: OrderRow, erp: ErpOrder | None, order: Order, customer_id: str | None) -> tuple[OrderRow, ErpOrder, str]:
     """The order exists in the ERP and is bound: intent, customer, find, create, bind. Also gives the customer's id there."""
+    if erp is not None and at.spent(erp):
+        row, erp = lineage.succeeding(row, erp), None
     if erp is None:
         _offer_adoption(at, row, order, customer_id)
     reach("before-intent", at.deal_id)
     with at.room.journal.owned(at.claim) as tx:
         tx.save_order(replace(row, state=OrderState.SUBMITTING if erp is None else OrderState.AMENDING))
-        intent = tx.intent(at.bridge_name, at.bridge.erp, "order", at.key, event_id=at.claim.event.id)
+        if not row.erp_id:
+            tx.unbind(at.bridge_name, "order", at.deal_id)
+        intent = tx.intent(at.bridge_name, at.bridge.erp, "order", row.key, event_id=at.claim.event.id)
         tx.touch_intent(intent.id)
     reach("after-intent", at.deal_id)
     buyer = customers.ensure(at.room, at.claim, at.bridge_name, at.bridge.erp, at.erp, order.customer, customer_id)
     if erp is None:
-        erp = at.found_by_key() or _adopted(at, row)
+        erp = at.found_by_key(row) or _adopted(at, row)
+        if erp is not None and at.spent(erp):
+            return _placed(at, row, erp, order, buyer)
     if erp is None:
-        try:
-            erp = at.erp.create_order(order, buyer, at.key, row.revision)
-        except UnknownOutcome:
-            at.save(replace(row, state=OrderState.UNKNOWN))
-            raise
+        row, erp = _created(at, row, order, buyer)
         reach("after-remote-commit", at.deal_id)
     row = replace(row, state=OrderState.AMENDING, erp_id=erp.id, erp_number=erp.number)
     with at.room.journal.owned(at.claim) as tx:
-        tx.bind(at.bridge_name, "order", at.deal_id, erp.id, {"key": at.key})
+        tx.bind(at.bridge_name, "order", at.deal_id, erp.id, {"key": row.key})
         tx.finish_intent(intent.id, erp.id)
         tx.save_order(row)
     reach("after-bind", at.deal_id)
     if not at.erp.capabilities.unique_order_key:
-        at.found_by_key()  # counted again after binding: without a unique key in the ERP a double is possible, and reported
+        at.found_by_key(row)  # counted again after binding: without a unique key in the ERP a double is possible, and reported
     return row, erp, buyer
+
+
+def _created(at: Desk, row: OrderRow, order: Order, customer_id: str) -> tuple[OrderRow, ErpOrder]:
+    """A successor only now that its predecessors are read again as dead: between the intent and here, hours may have passed."""
+    if row.lineage:
+        row, order = _merged(at, row, None, order)
+    try:
+        return row, at.erp.create_order(order, customer_id, row.key, row.revision)
+    except UnknownOutcome:
+        at.save(replace(row, state=OrderState.UNKNOWN))
+        raise
 
 
 def _brought_to_content(at: Desk, row: OrderRow, erp: ErpOrder, order: Order, customer_id: str) -> tuple[OrderRow, ErpOrder]:
     """The ERP's order holds this revision's content, finance's edits kept; what was read back is what both agree on."""
     if not (erp.revision == row.revision and erp.stage in (ErpStage.DRAFT, ErpStage.QUOTED, ErpStage.WAITING)):
-        merged, kept = merge.finance_edits_kept(order, erp, row)
-        if kept:
-            # written down before the amend, which makes them unfindable: a worker that dies then still tells
-            row = at.save(replace(row, facts={**row.facts, "kept": [each.sentence for each in kept]}))
+        row, merged = _merged(at, row, erp, order)
         reach("before-amend", at.deal_id)
         erp = at.erp.amend_order(erp, merged, customer_id, row.revision)
         reach("after-amend", at.deal_id)
     agreed = {"content": content(order), "erp": snapshot(erp), "revision": row.revision, "total": str(order.total)}
-    row = at.save(replace(row, agreed=agreed))
+    row = at.save(replace(row, agreed=agreed, facts=_without(row, "base")))
     reach("after-read-back", at.deal_id)
     return row, erp
+
+
+def _merged(at: Desk, row: OrderRow, erp: ErpOrder | None, order: Order) -> tuple[OrderRow, Order]:
+    """The document with finance's edits of what both last agreed on: this order, or the dead one that it succeeds."""
+    base = row.agreed
+    if erp is None or "base" in row.facts:
+        base = row.facts.get("base", {})
+        erp = at.predecessors_dead(row).get(row.lineage[-1]["erp_id"])
+    if erp is None:
+        return row, order
+    order, kept = merge.finance_edits_kept(order, erp, replace(row, agreed=base))
+    if kept:
+        # written down before the write, which makes them unfindable: a worker that dies then still tells
+        row = at.save(replace(row, facts={**row.facts, "kept": [each.sentence for each in kept]}))
+    return row, order
 
 
 def _submitted(at: Desk, row: OrderRow, erp: ErpOrder) -> Done:
@@ -314,7 +258,7 @@ def _in_the_erps_words(order: Order, bridge: Bridge) -> Order:
 
 def _offer_adoption(at: Desk, row: OrderRow, order: Order, customer_id: str | None) -> None:
     """The same order may have been typed by hand: ask a person before creating a second one."""
-    if "adopt" in row.facts or row.revision > 1 or customer_id is None or not at.bridge.orders.adopt_days:
+    if "adopt" in row.facts or row.lineage or row.revision > 1 or customer_id is None or not at.bridge.orders.adopt_days:
         return
     since = at.room.journal.clock() - timedelta(days=at.bridge.orders.adopt_days)
     twins = at.erp.likely_twins(order, customer_id, since)
@@ -339,7 +283,7 @@ def _adopted_as_it_stands(row: OrderRow, erp: ErpOrder, order: Order) -> Done:
 
 def _adopted(at: Desk, row: OrderRow) -> ErpOrder | None:
     chosen = str(row.facts.get("adopt", "none"))
-    return None if chosen == "none" else at.erp.adopt_order(chosen, at.key)
+    return None if chosen == "none" else at.erp.adopt_order(chosen, row.key)
 
 
 # --- the CRM says that a won deal is no longer won
@@ -378,7 +322,7 @@ def deal_unwon(room: Room, claim: Claim) -> Done:
             withdrawn = replace(row, state=OrderState.WITHDRAWN, erp_id=erp.id, erp_number=erp.number, silent_since=None)
 
             def write(tx: Tx) -> None:
-                tx.bind(at.bridge_name, "order", at.deal_id, withdrawn.erp_id, {"key": at.key})
+                tx.bind(at.bridge_name, "order", at.deal_id, withdrawn.erp_id, {"key": row.key})
                 tx.save_order(withdrawn)
 
             return Done(

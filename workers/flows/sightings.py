@@ -12,12 +12,10 @@ from decimal import Decimal
 from events.catalogue import order_thing
 from events.model import Deal, DealStatus, Decision, ErpOrder, ErpStage, Verdict
 from events.store import Event, Journal, NewEvent, OrderRow
-from workers.flows.order_plan import AFTER_APPROVAL, OrderState
+from workers.flows.lineage import predecessors
+from workers.flows.order_plan import AFTER_APPROVAL, INVOICED, SHIPPED, OrderState, dead
 
 DEAL_EVENTS = ("DealWon", "DealLost", "DealReopened", "DealDeleted")
-
-_INVOICED = ("posted", "paid")
-_SHIPPED = ("shipped", "done")
 
 
 def deal_events(bridge: str, deal: Deal, last: Event | None) -> list[NewEvent]:
@@ -76,6 +74,11 @@ def order_events(bridge: str, deal_id: str, erp: ErpOrder, row: OrderRow | None)
             )
         )
 
+    if erp.id in predecessors(row):
+        # what becomes of the order goes on with its successor; a predecessor that is alive again is a person's matter
+        if not dead(erp):
+            add("OrderChanged", f"alive again {erp.version}")
+        return events
     if row is not None and row.erp_id and row.erp_id != erp.id:
         # our key on another order than the bound one: in an ERP without unique keys an answer that landed too late
         if erp.stage is not ErpStage.CANCELLED:
@@ -95,12 +98,12 @@ def order_events(bridge: str, deal_id: str, erp: ErpOrder, row: OrderRow | None)
     if erp.stage is ErpStage.WAITING and row is not None and row.erp_id:
         add("OrderWaiting", f"round {row.facts.get('round', 0)}")
     for invoice in erp.invoices:
-        if invoice.state in _INVOICED:
+        if invoice.state in INVOICED:
             add("OrderInvoiced", invoice.id, invoice=invoice.id)
         elif invoice.state == "cancelled":
             add("InvoiceCancelled", invoice.id, invoice=invoice.id)
     for shipment in erp.shipments:
-        if shipment.state in _SHIPPED:
+        if shipment.state in SHIPPED:
             add("OrderShipped", shipment.id, shipment=shipment.id)
     if row is None or not row.erp_id or finance_edits(erp, row):
         add("OrderChanged", f"version {erp.version}")

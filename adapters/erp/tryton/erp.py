@@ -38,7 +38,7 @@ class TrytonErp:
         """Asks the ERP once whether its sales carry our key, unless the settings say."""
         settings = self.tryton.settings
         return ErpCapabilities(
-            correction="amend",
+            correction="reopen",
             unique_order_key=self.tryton.has_module,
             settles_after=settings.settles_after,
             clock=settings.clock,
