@@ -26,7 +26,10 @@ from tests.conftest import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 Row = dict[str, Any]
-CUSTOMER_KEYS = {"code": "erp_code", **{word: word for word in CUSTOMER_WORDS if word not in ("code", "legal_name", "credit_group")}}
+CUSTOMER_KEYS = {
+    "code": "erp_code",
+    **{word: word for word in CUSTOMER_WORDS if word not in ("code", "legal_name", "credit_group")},
+}
 FIELDS = {
     **{word: word for word in ("complement", "district", "state_registration", "purchase_order")},
     "customer": CUSTOMER_KEYS,
