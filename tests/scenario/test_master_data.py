@@ -170,7 +170,13 @@ def test_an_email_changed_in_the_crm_reaches_the_erp_and_a_lead_does_not(fleet: 
 
     sees(lambda found: "novo@aurora-metais.example" in found, emails, "the ERP has the new address")
     assert hands.tryton.search_read("party.party", [("name", "=", "Horizonte Distante Ltda")], ["name"]) == []
-    assert lead
+
+    def hinted(contact: Any) -> set[str]:
+        story = fleet.stage.journal.story(connection="ploomes", subject_kind="customer", subject_id=str(contact))
+        return {row.code for event, row in story if event.type == "HintReceived" and row.settled}
+
+    sees(lambda codes: codes and codes <= {"CustomerChanged", "nothing_new"}, lambda: hinted(contacts(fleet)[AURORA]["Id"]))
+    sees({"not_in_the_erp"}, lambda: hinted(lead), "the lead's webhook cost no call")
 
 
 def test_a_name_edited_in_the_crm_is_the_erps_again(fleet: Fleet) -> None:
