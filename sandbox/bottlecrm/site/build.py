@@ -50,6 +50,7 @@ ACCOUNT_FIELDS = (
     ("erp_code", "Código no ERP", "text", None),
     ("credit_limit", "Limite de crédito", "number", None),
     ("credit_left", "Crédito disponível", "number", None),
+    ("credit_group", "Grupo de crédito", "text", None),
     ("overdue", "Vencido", "number", None),
     ("purchase_volume", "Compras em 12 meses", "number", None),
     ("last_purchase", "Última compra", "date", None),
