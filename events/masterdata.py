@@ -165,7 +165,10 @@ def plain(amount: Decimal | int | str | None) -> str | None:
     return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
 
 
+_encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
+
+
 def fingerprint(fields: Mapping[str, Any]) -> str:
     """Equal for equal content, whatever the order of names; when a figure was read does not count."""
     kept = {name: value for name, value in fields.items() if name not in TIMESTAMPS}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:24]
+    return hashlib.sha256(_encode(kept).encode()).hexdigest()[:24]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from sqlalchemy import ColumnElement, Connection, String, and_, bindparam, column, exists, func, select, update, values
@@ -24,7 +24,7 @@ from events.ring import Doorbell
 from events.store import mailbox as line
 from events.store.mailbox import chunks
 from events.store.records import FOR_A_PERSON, Claim, NewEvent, Outcome, State
-from events.store.schema import events, mailbox
+from events.store.schema import EPOCH, events, mailbox, payloads
 from events.store.tx import Tx
 from events.store.writing import Writing
 
@@ -62,9 +62,13 @@ class Batches(Writing):
         for _ in range(COLLISIONS):
             try:
                 with self.db.writing() as conn:
-                    return _claim(conn, types, bridge, worker, lease, min(limit, MOST_AT_ONCE), self.clock())
+                    taken = _take(conn, types, bridge, worker, lease, min(limit, MOST_AT_ONCE), self.clock())
             except IntegrityError:  # another one of the same thing was taken at this moment: look again
                 continue
+            if taken is None:
+                return []
+            with self.db.reading() as conn:  # they are ours now: to be read without keeping others from writing
+                return _taken(conn, taken)
         return []
 
     def extend_many(self, claims: Sequence[Claim], lease: float) -> list[Claim]:
@@ -175,23 +179,36 @@ def supersede_older(tx: Tx, things: Collection[str]) -> int:
     Those in the bulk lane, and looked at by a hint in the control lane. What was moved to another lane is left: somebody waits
     for it there.
     """
-    newer_waits = exists().where(
-        _newer.c.thing == mailbox.c.thing,
-        _newer.c.type == mailbox.c.type,
-        _newer.c.settled_at.is_(None),
-        _newer.c.seq > mailbox.c.seq,
+    return sum(tx.conn.execute(_END_OLDER, {"things": some, "now": tx.now}).rowcount for some in chunks(list(things)))
+
+
+_END_OLDER = (
+    update(mailbox)
+    .where(mailbox.c.settled_at.is_(None), mailbox.c.thing.in_(bindparam("things", expanding=True)))
+    .where(mailbox.c.lane.in_((Lane.BULK, Lane.CONTROL)), mailbox.c.state.in_(SUPERSEDABLE))
+    .where(
+        exists().where(
+            _newer.c.thing == mailbox.c.thing,
+            _newer.c.type == mailbox.c.type,
+            _newer.c.settled_at.is_(None),
+            _newer.c.seq > mailbox.c.seq,
+        )
     )
-    ended = line.ending(Outcome.superseded("newer_state"), tx.now)
-    count = 0
-    for some in chunks(list(things)):
-        older = (mailbox.c.thing.in_(some), mailbox.c.lane.in_((Lane.BULK, Lane.CONTROL)), mailbox.c.state.in_(SUPERSEDABLE))
-        count += tx.conn.execute(update(mailbox).where(mailbox.c.settled_at.is_(None), *older, newer_waits).values(ended)).rowcount
-    return count
+    .values(line.ending(Outcome.superseded("newer_state"), EPOCH) | {"settled_at": bindparam("now")})
+)
 
 
-def _claim(
+@dataclass(frozen=True)
+class _Taken:
+    seqs: Sequence[int]
+    token: str
+    until: dt.datetime
+    releases: int
+
+
+def _take(
     conn: Connection, types: Sequence[str], bridge: str, worker: str, lease: float, limit: int, now: dt.datetime
-) -> list[Claim]:
+) -> _Taken | None:
     seqs: list[int] = []
     for type_ in types:
         free = (
@@ -205,15 +222,30 @@ def _claim(
         if len(seqs) < limit:
             seqs += conn.execute(free).scalars()
     if not seqs:
-        return []
+        return None
     token, until = uuid.uuid4().hex, now + min(dt.timedelta(seconds=lease), line.LONGEST_LEASE)
     take = update(mailbox).where(mailbox.c.seq.in_(seqs), mailbox.c.settled_at.is_(None), line.is_due(now))
     taken = {"state": State.CLAIMED, "token": token, "due_at": until, "claimed_by": worker, "attempts": mailbox.c.attempts + 1}
     conn.execute(take.values(taken))
-    ours = line.whole().where(mailbox.c.seq.in_(seqs), mailbox.c.token == token)
-    pairs = {event.seq: (event, row) for event, row in map(line.pair, conn.execute(ours).mappings())}
-    releases = line.newest_release(conn)
-    return [Claim(pairs[seq][0], token, pairs[seq][1].attempts, until, releases) for seq in seqs if seq in pairs]
+    return _Taken(seqs, token, until, line.newest_release(conn))
+
+
+_CLAIMED = (
+    select(*(events.c[name] for name in line.EVENT_NAMES), mailbox.c.thing, mailbox.c.lane, mailbox.c.attempts, payloads.c.body)
+    .join(mailbox, mailbox.c.seq == events.c.seq)
+    .outerjoin(payloads, payloads.c.event_id == events.c.id)
+    .where(mailbox.c.seq.in_(bindparam("seqs", expanding=True)), mailbox.c.token == bindparam("token"))
+)
+
+
+def _taken(conn: Connection, taken: _Taken) -> list[Claim]:
+    """In the order in which they were due. What was taken over since is left out."""
+    found: dict[int, Claim] = {}
+    for some in chunks(taken.seqs):
+        for *stored, thing, lane, attempts, body in conn.execute(_CLAIMED, {"seqs": some, "token": taken.token}):
+            event = line.event_of(dict(zip(line.EVENT_NAMES, stored, strict=True)), thing, lane, body)
+            found[event.seq] = Claim(event, taken.token, attempts, taken.until, taken.releases)
+    return [found[seq] for seq in taken.seqs if seq in found]
 
 
 def _ours(claims: Iterable[Claim]) -> Iterable[ColumnElement[bool]]:
@@ -239,8 +271,14 @@ def _settle(tx: Tx, settled: Sequence[tuple[Claim, Outcome]]) -> None:
     rows = []
     for claim, outcome in settled:
         gone = newest.get(outcome.cause, 0) > claim.releases_seen
-        ending = line.ending(outcome, tx.now, cause_gone=gone)
-        rows.append({f"b_{name}": value for name, value in ending.items()} | {"b_id": claim.event.id, "b_ours": claim.token})
-    names = [name for name in rows[0] if name not in ("b_id", "b_ours")]
-    end = update(mailbox).where(mailbox.c.event_id == bindparam("b_id"), mailbox.c.token == bindparam("b_ours"))
-    tx.conn.execute(end.values({name.removeprefix("b_"): bindparam(name) for name in names}), rows)
+        row = {_BOUND[name]: value for name, value in line.ending(outcome, tx.now, cause_gone=gone).items()}
+        rows.append({**row, "b_id": claim.event.id, "b_ours": claim.token})
+    tx.conn.execute(_END, rows)
+
+
+_BOUND = {name: f"b_{name}" for name in line.ending(Outcome.applied(), EPOCH)}
+_END = (
+    update(mailbox)
+    .where(mailbox.c.event_id == bindparam("b_id"), mailbox.c.token == bindparam("b_ours"))
+    .values({name: bindparam(bound) for name, bound in _BOUND.items()})
+)

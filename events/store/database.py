@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 
 T = TypeVar("T")
 BUSY_SECONDS = 30
+ASK_AGAIN = 0.001
 DEADLOCK_TRIES = 8
 _DEADLOCKS = ("40001", "40P01")
 
@@ -124,4 +125,26 @@ def _prepare(connection: sqlite3.Connection, _record: object) -> None:
 
 def _begin(conn: Connection) -> None:
     # A transaction that reads first and writes later can fail half-way with SQLITE_BUSY_SNAPSHOT, which no waiting cures.
-    conn.exec_driver_sql("BEGIN IMMEDIATE" if conn.get_execution_options().get("ponte_writes") else "BEGIN")
+    if not conn.get_execution_options().get("ponte_writes"):
+        conn.exec_driver_sql("BEGIN")
+    elif not _begun_soon(conn.connection.dbapi_connection):
+        conn.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _begun_soon(connection: Any) -> bool:
+    """Ask every millisecond for the one writer's place. SQLite itself asks ever more rarely, every tenth of a second in the end:
+    beside a process that writes one small transaction after another, that is most of the time."""
+    connection.execute("PRAGMA busy_timeout = 0")
+    deadline = time.monotonic() + BUSY_SECONDS
+    try:
+        while time.monotonic() < deadline:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                return True
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+            time.sleep(ASK_AGAIN)
+        return False
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 
-from sqlalchemy import bindparam, insert, or_, select
+from sqlalchemy import insert, or_, select
 
 from events.store.database import Database
 from events.store.mailbox import LONGEST_LEASE, insert_of
@@ -61,8 +61,7 @@ class Desk:
         """As `resign`, for many names with their holders."""
         if holders:
             with self.db.writing() as conn:
-                mine = leases.delete().where(leases.c.name == bindparam("a_name"), leases.c.holder == bindparam("its_holder"))
-                conn.execute(mine, [{"a_name": name, "its_holder": holders[name]} for name in sorted(holders)])
+                Tx(self.db, conn, self.clock()).resign_many(holders)
 
     def halt(self, connection: str, code: str, sentence: str) -> None:
         """Nobody may call this connection until it is lifted. Halted again: the newer reason, the older `since`."""

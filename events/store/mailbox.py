@@ -37,7 +37,7 @@ DRAINED = frozenset(name for name, each in EVENTS.items() if each.lane is Lane.B
 
 _ahead = mailbox.alias("ahead")
 _MAILBOX_NAMES = tuple(each.name for each in fields(MailboxRow))
-_EVENT_NAMES = tuple(each.name for each in fields(Event) if each.name not in ("thing", "lane", "payload"))
+EVENT_NAMES = tuple(each.name for each in fields(Event) if each.name not in ("thing", "lane", "payload"))
 
 
 def insert_of(conn: Connection, table: Table) -> Any:
@@ -101,10 +101,25 @@ def insert(conn: Connection, new: Sequence[NewEvent], now: dt.datetime) -> list[
     return [each for _, each in fresh]
 
 
+def _is_drained(lane: str, type_: str) -> bool:
+    return lane == Lane.BULK and type_ in DRAINED
+
+
 def doorbell(event_id: str, type_: str, lane: str, connection: str, bridge: str, kind: str) -> Doorbell:
-    if lane == Lane.BULK and type_ in DRAINED:
+    if _is_drained(lane, type_):
         return drain_bell(bridge, kind, connection)
     return Doorbell(event_id, type_, lane, connection)
+
+
+def doorbells(new: Sequence[NewEvent]) -> list[Doorbell]:
+    """One for each event, and one for all that is drained together."""
+    rung: dict[object, Doorbell] = {}
+    for each in new:
+        lane, together = each.its_lane, (each.bridge, each.subject_kind, each.connection)
+        which = together if _is_drained(lane, each.type) else each.event_id
+        if which not in rung:
+            rung[which] = doorbell(each.event_id, each.type, lane, each.connection, each.bridge, each.subject_kind)
+    return list(rung.values())
 
 
 def _event_row(id_: str, new: NewEvent, now: dt.datetime) -> dict[str, Any]:
@@ -202,7 +217,7 @@ def whole() -> Select[Any]:
     """Event, mailbox row and payload, side by side: what `pair` reads."""
     return (
         select(
-            *(events.c[name].label(f"e_{name}") for name in _EVENT_NAMES),
+            *(events.c[name].label(f"e_{name}") for name in EVENT_NAMES),
             *(mailbox.c[name].label(f"m_{name}") for name in _MAILBOX_NAMES),
             payloads.c.body,
         )
@@ -213,12 +228,17 @@ def whole() -> Select[Any]:
 
 
 def pair(row: RowMapping) -> tuple[Event, MailboxRow]:
-    stored = {name: row[f"e_{name}"] for name in _EVENT_NAMES}
-    payload, known = row["body"] or {}, EVENTS.get(stored["type"])
-    if known and row["body"] is not None and stored["version"] < known.version:
-        payload, stored["version"] = known.upcast(payload, stored["version"]), known.version
     state = MailboxRow(**{name: row[f"m_{name}"] for name in _MAILBOX_NAMES})
-    return Event(**stored, thing=state.thing, lane=state.lane, payload=payload), state
+    stored = {name: row[f"e_{name}"] for name in EVENT_NAMES}
+    return event_of(stored, state.thing, state.lane, row["body"]), state
+
+
+def event_of(stored: dict[str, Any], thing: str, lane: str, body: Any) -> Event:
+    """`stored`: its row in `events`. An erased body is an empty payload, an old one is brought up to the catalogue's shape."""
+    payload, known = body or {}, EVENTS.get(stored["type"])
+    if known and body is not None and stored["version"] < known.version:
+        payload, stored["version"] = known.upcast(payload, stored["version"]), known.version
+    return Event(**stored, thing=thing, lane=lane, payload=payload)
 
 
 def load(conn: Connection, event_id: str) -> tuple[Event, MailboxRow]:

@@ -103,6 +103,11 @@ class Marks(Writing):
         with self.db.reading() as conn:
             return conn.execute(select(marks.c.at).where(_on(topic), *young)).first() is not None
 
+    def lets_everything_pass(self, topic: Topic) -> bool:
+        with self.db.reading() as conn:
+            here = (_on(topic), marks.c.thing_id == EVERYTHING, marks.c.at > self.clock() - EVERYTHING_LASTS)
+            return conn.execute(select(marks.c.thing_id).where(*here)).first() is not None
+
     def waiting_for(self, cause: str) -> int:
         """How many wait for this cause."""
         with self.db.reading() as conn:

@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from events.catalogue import EVENTS, Lane, Payload, event_id
@@ -68,7 +69,7 @@ class NewEvent:
         if self.occurred_at.tzinfo is None:
             raise ValueError("occurred_at is a naive time: say which zone it is in")
 
-    @property
+    @cached_property
     def event_id(self) -> str:
         return self.id or self.id_with(self.mark)
 

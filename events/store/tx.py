@@ -7,17 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, or_, select, update
 
 from events.ring import Doorbell
 from events.store import aliases, bind, mailbox
 from events.store.database import Database
 from events.store.records import Bound, Intent, NewEvent, OrderRow, State, review_cause
-from events.store.schema import bindings, cursors, intents, orders, releases, reviews
+from events.store.schema import bindings, cursors, intents, leases, orders, releases, reviews
 from events.store.schema import mailbox as rows
 
 Facts = Mapping[str, Any]
 _NO_FACTS: Facts = {}
+_RESIGN = delete(leases).where(leases.c.name == bindparam("a_name"), leases.c.holder == bindparam("its_holder"))
 
 
 class BindingTaken(Exception):
@@ -43,10 +44,7 @@ class Tx:
     def publish(self, events: Sequence[NewEvent]) -> list[str]:
         """As `Journal.publish`, inside this transaction: rung after its commit."""
         fresh = mailbox.insert(self.conn, events, self.now)
-        self.bells += [
-            mailbox.doorbell(each.event_id, each.type, each.its_lane, each.connection, each.bridge, each.subject_kind)
-            for each in fresh
-        ]
+        self.bells += mailbox.doorbells(fresh)
         return [each.event_id for each in fresh]
 
     def release(self, cause: str) -> int:
@@ -125,6 +123,11 @@ class Tx:
             close = update(reviews).where(*here, *of_sort, reviews.c.resolved_at.is_(None))
             closed += self.conn.execute(close.values(resolved_at=self.now, decision=decision)).rowcount
         return closed
+
+    def resign_many(self, holders: Mapping[str, str]) -> None:
+        """Give leaderships back before they end, those that are still held so: name -> holder."""
+        if holders:
+            self.conn.execute(_RESIGN, [{"a_name": name, "its_holder": holders[name]} for name in sorted(holders)])
 
     def unbind(self, bridge: str, kind: str, crm_id: str) -> bool:
         where = (bindings.c.bridge == bridge, bindings.c.kind == kind, bindings.c.crm_id == crm_id)
