@@ -129,11 +129,15 @@ class Case:
     def told(self, deal: str, *words: str) -> Waits:
         return lambda seen: seen.status(deal) in words
 
-    def decide(self, deal: str, act: Callable[[str], None]) -> Callable[[Seen], bool]:
-        """Finance acts on the deal's living order, as soon as there is one."""
+    def decide(self, deal: str, act: Callable[[str], None]) -> Waits:
+        """Finance acts on the deal's living order as soon as there is one, and again while it still waits on their desk: an ERP
+        without a lock may lose a decision that crosses the bridge's writing."""
+        decided: list[Sale] = []
 
         def now(seen: Seen) -> bool:
             sale = seen.living(deal)
+            if decided and (sale is None or sale.id != decided[0].id or sale.state != "waiting"):
+                return True
             if sale is None:
                 return False
             try:
@@ -141,7 +145,8 @@ class Case:
             except Exception as error:  # the order moved on at this moment: looked at again
                 self.log.append(f"finance could not act on order {sale.id} of deal {deal}: {type(error).__name__}")
                 return False
-            return True
+            decided[:] = [sale]
+            return False
 
         return now
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from adapters.erp.omie.client import Empty, Omie, Redundant
+from adapters.erp.omie.client import Omie, Redundant
 from adapters.erp.omie.faults import BLOCK_SECONDS, Kind, Refused, fault_of
 from adapters.erp.omie.settings import OmieSettings
 from adapters.errors import Misconfigured, NeedsPerson, NotFound, TryLater, UnknownOutcome
@@ -186,7 +186,7 @@ def test_a_write_without_a_whole_answer_is_unknown_and_never_repeated(omie: Any,
         ((404, said("Serviço não encontrado!")), NeedsPerson, "erp_error"),
         ((429, "Too many Requests"), TryLater, "rate_limited"),
         ((500, said("Já existe uma requisição desse método")), TryLater, "method_busy"),
-        ((200, said("Não existem registros para a página [1]!")), Empty, "empty"),
+        ((200, said("Não existem registros para a página [1]!")), TryLater, "empty_answer"),
         ((500, said("Coisa não cadastrada para o Código [1] !")), NotFound, "record_unknown"),
     ],
 )

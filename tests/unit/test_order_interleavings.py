@@ -235,7 +235,7 @@ class Interleavings(RuleBasedStateMachine):
             # the last win was judged: it stands, or it is the very one that was returned
             assert row is not None
             assert row.win_mark == last_win, (row, last_win)
-            assert deal.mark == last_win or row.state == OrderState.RETURNED, row
+            assert deal.mark == last_win or row.state == OrderState.RETURNED or self.approved_after_its_return(deal_id, sale), row
         if sale is None:
             assert row is None or row.state in (OrderState.RETURNED, OrderState.WITHDRAWN), row
             assert deal.status is not DealStatus.WON
@@ -259,6 +259,11 @@ class Interleavings(RuleBasedStateMachine):
             assert deal.status is DealStatus.OPEN
         if deal.status is not DealStatus.DELETED:
             self.check_notices(deal_id, sale)
+
+    def approved_after_its_return(self, deal_id: str, sale: FakeSale | None) -> bool:
+        """Refused by a rule and returned, then finance approved the quotation all the same: the deal is open, and was told so."""
+        told = [kind for kind in self.stage.told(deal_id) if kind.startswith(("order_re", "order_approved"))]
+        return sale is not None and sale.stage in SEALED and told[-1] in ("order_approved", "order_revised")
 
     def check_content(self, deal_id: str, sale: FakeSale) -> None:
         """Finance decides on what the document says, or on its own word, and then the salesperson knows."""

@@ -177,8 +177,10 @@ class Omie:
             case Kind.BUSY:
                 after = fault.seconds if fault.seconds is not None else minute
                 raise TryLater("method_busy", f"{where} is still running for us", after=after)
-            case Kind.EMPTY:
+            case Kind.EMPTY if call.startswith("Listar"):
                 raise Empty("empty", f"{where} found no records")
+            case Kind.EMPTY:  # no list, and so no answer to what was asked
+                raise TryLater("empty_answer", f"{where} answered that there are no records")
             case Kind.NOT_FOUND if call.startswith(("Consultar", "Listar", "Status")):
                 raise NotFound("record_unknown", f"{where}: no such record")
             case Kind.KEY:
