@@ -263,7 +263,7 @@ class Interleavings(RuleBasedStateMachine):
     def approved_after_its_return(self, deal_id: str, sale: FakeSale | None) -> bool:
         """Refused by a rule and returned, then finance approved the quotation all the same: the deal is open, and was told so."""
         told = [kind for kind in self.stage.told(deal_id) if kind.startswith(("order_re", "order_approved"))]
-        return sale is not None and sale.stage in SEALED and told[-1] in ("order_approved", "order_revised")
+        return sale is not None and sale.stage in SEALED and told[-1:] in (["order_approved"], ["order_revised"])
 
     def check_content(self, deal_id: str, sale: FakeSale) -> None:
         """Finance decides on what the document says, or on its own word, and then the salesperson knows."""
