@@ -175,7 +175,7 @@ class Breaker:
             return Held(state.held_code, sentence, after=state.held_until - now, fix="nothing to do: it goes on by itself then")
         since, probe = f"{_moment(state.since):%H:%M:%S}", f"{_moment(state.probe_at):%H:%M:%S}"
         sentence = f"connection {self.scope} is left alone since {since} UTC ({state.code}); next probe at {probe} UTC"
-        fix = "see that the system runs; all that waits goes on by itself once it answers"
+        fix = "see that the system runs; all that waits goes on by itself when it is back"
         return TryLater("breaker_open", sentence, after=state.probe_at - now, fix=fix)
 
     def _tell(self, before: State, after: State, now: float) -> None:
