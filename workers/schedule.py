@@ -113,7 +113,8 @@ def poll(room: Room, connection: str) -> int:
     except PonteError as error:
         if isinstance(error, Misconfigured):
             room.halt(connection, error)
-        log.warning("poll_failed", connection=connection, code=error.code, owner=str(error.owner), cure=error.fix)
+        if error.code != "breaker_open":  # said once, when it was opened
+            log.warning("poll_failed", connection=connection, code=error.code, owner=str(error.owner), cure=error.fix)
         return 0
     finally:
         room.journal.resign(leader, worker_name())

@@ -31,6 +31,7 @@ from workers.flows.masterdata.ownership import Side
 from workers.flows.masterdata.reviews import SETTLED_ITSELF
 from workers.flows.masterdata.survey import Item, survey
 from workers.handling import Done, outcome_of, worker_name
+from workers.stopping import stopping
 
 log = structlog.get_logger()
 
@@ -69,6 +70,8 @@ def drain(room: Room, bridge: str, kind: Kind, limit: int | None = None) -> Drai
             return _none_can_pass(room, bridge, kind, error)
         size = max(1, min(at.crm_can.batch if at.crm_can.batch > 1 else at.crm_can.page, at.crm_can.page, MOST))
         for _ in range(BATCHES):
+            if stopping.asked:
+                return total + Drained(left=True)
             wanted = size if limit is None else min(size, limit - total.done - total.later - total.parked)
             claims = room.journal.claim_many([EVENT[kind]], bridge, worker_name(), _lease(room), wanted) if wanted > 0 else []
             if not claims:
