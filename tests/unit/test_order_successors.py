@@ -136,6 +136,33 @@ def test_what_finance_changed_in_the_dead_one_is_kept_by_its_successor_and_told(
     assert held(stage)[-1] == (SECOND, "waiting", 2, 24)
 
 
+def test_each_refusal_is_told_though_the_erp_marks_those_of_both_orders_alike(stage: Stage) -> None:
+    first, second = succeeded(stage)
+    stage.erp.finance(Verdict.REJECTED)
+    stage.settle()
+    assert first.decision and second.decision and first.decision.mark == second.decision.mark
+    assert (stage.row().state, stage.told().count("order_rejected"), len(stage.crm.deals[DEAL].tasks)) == ("returned", 2, 2)
+
+
+def test_an_adopted_order_that_finance_cancels_has_a_successor_of_our_own_making(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.win(5, "0")  # the customer is known there from now on
+    stage.settle()
+    typed = stage.erp.type_by_hand(25)
+    stage.win(25)
+    stage.settle()
+    assert stage.stuck() == [("DealWon", "parked", "likely_twin", "operator")]
+    assert adopted(stage, typed.id, monkeypatch) == 0
+    stage.settle()
+    stage.erp.finance(Verdict.REJECTED)
+    stage.settle()
+    stage.win(30)
+    stage.settle()
+    assert (held(stage), stage.stuck()) == ([(FIRST, "cancelled", 1, 25), (SECOND, "waiting", 2, 30)], [])
+    assert list(predecessors(stage.row())) == [typed.id]
+
+
 def test_news_of_a_dead_one_are_no_news_once_it_is_succeeded(stage: Stage) -> None:
     stage.win(25)
     stage.settle()
