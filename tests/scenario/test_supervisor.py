@@ -197,7 +197,7 @@ def test_what_outlived_a_killed_supervisor_is_stopped_by_the_next_start(start: S
 
 
 def test_a_pid_that_now_belongs_to_somebody_else_is_left_alone(start: Start, tmp_path: Path) -> None:
-    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(4.5)"])
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
     try:
         status = {"supervisor": 1, "parts": {"redis": {"state": "ready", "pid": stranger.pid, "created": 1.0, "argv": ["redis"]}}}
         (tmp_path / "status.json").write_text(json.dumps(status))
