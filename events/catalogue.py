@@ -107,6 +107,8 @@ def kind_of(thing: str) -> str:
 
 
 def deal_in(thing: str) -> str:
-    """The deal whose line this is: of `order:main:17` and `notice:main:17:0`, 17; empty for any other."""
+    """The deal whose line this is: of `order:main:17`, `notice:main:17:0` and `look:crm:deal:17`, 17; empty for any other."""
     kind, *rest = thing.split(":")
+    if kind == "look" and len(rest) > 2 and rest[1] == "deal":
+        return rest[2]
     return rest[1] if kind in ("order", "notice") and len(rest) > 1 else ""
