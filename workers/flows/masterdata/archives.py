@@ -14,7 +14,7 @@ from workers.flows.order_plan import OrderState
 from workers.notices import notices_for
 
 if TYPE_CHECKING:
-    from workers.flows.masterdata.apply import Result
+    from workers.flows.masterdata.ending import Result
 
 OPEN = (
     *(OrderState.SUBMITTING, OrderState.UNKNOWN, OrderState.SUBMITTED),

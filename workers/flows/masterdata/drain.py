@@ -1,10 +1,12 @@
 """Work what is due in batches: claim, survey, write through the guard, settle together with the bindings.
 
-    claim 100 --> survey (2-3 calls) --> bind first meetings --> write ERP, write CRM (guarded) --> settle all in one transaction
+    claim 100 --> take names, survey (2-3 calls) --> bind first meetings --> write ERP, CRM (guarded) --> settle all in one
+                                                                                             transaction, names given back
                                                              killed: the lease runs out, both sides are read again,
                                                              what was written already is agreed, what was created is found
 
-One bad record is parked and the others go on. Two drains of a bridge's kind run at once, no more.
+One bad record is parked and the others go on. Four drains of a bridge's kind run at once, so that one's calls are under way while
+others claim, plan and settle; two where a batch is a call for each record anyway.
 """
 
 from __future__ import annotations
@@ -25,8 +27,10 @@ from events.ring import drain_bell
 from events.store import FOR_A_PERSON, SETTLED, Claim, Journal, Outcome, State, Tx, supersede_older
 from workers.bootstrap import Room
 from workers.faults import reach
-from workers.flows.masterdata.apply import SOON, Result, carry_out
+from workers.flows.masterdata.apply import carry_out
+from workers.flows.masterdata.ending import SOON, Result
 from workers.flows.masterdata.ends import EVENT, Ends, ends
+from workers.flows.masterdata.names import Names
 from workers.flows.masterdata.ownership import Side
 from workers.flows.masterdata.reviews import SETTLED_ITSELF
 from workers.flows.masterdata.survey import Item, survey
@@ -35,7 +39,9 @@ from workers.stopping import stopping
 
 log = structlog.get_logger()
 
-AT_ONCE = 2
+AT_ONCE = 4
+ALONE_AT_ONCE = 2
+"""Where the CRM has no batch call: more would only wait for its limit together."""
 MOST = 500
 """Records in a batch, whatever a target would take."""
 BATCHES = 20
@@ -58,16 +64,16 @@ class Drained:
 
 
 def drain(room: Room, bridge: str, kind: Kind, limit: int | None = None) -> Drained:
-    """Work up to `limit` due events of this kind (None: a worker's fair share). Called while two are at it: nothing."""
-    slot = next((name for name in _slots(bridge, kind) if room.journal.lead(name, worker_name(), 2 * _lease(room))), None)
+    """Work up to `limit` due events of this kind (None: a worker's fair share). Called while enough are at it: nothing."""
+    try:
+        at = ends(room, bridge, kind)
+    except PonteError as error:
+        return _none_can_pass(room, bridge, kind, error)
+    slot = next((name for name in _slots(at) if room.journal.lead(name, worker_name(), 2 * _lease(room))), None)
     if slot is None:
         return Drained(left=True)
-    total = Drained()
+    total, renew_at = Drained(), room.journal.clock() + timedelta(seconds=_lease(room))
     try:
-        try:
-            at = ends(room, bridge, kind)
-        except PonteError as error:
-            return _none_can_pass(room, bridge, kind, error)
         size = max(1, min(at.crm_can.batch if at.crm_can.batch > 1 else at.crm_can.page, at.crm_can.page, MOST))
         for _ in range(BATCHES):
             if stopping.asked:
@@ -77,7 +83,9 @@ def drain(room: Room, bridge: str, kind: Kind, limit: int | None = None) -> Drai
             if not claims:
                 return total
             total += work(at, claims)
-            room.journal.lead(slot, worker_name(), 2 * _lease(room))
+            if room.journal.clock() >= renew_at:
+                room.journal.lead(slot, worker_name(), 2 * _lease(room))
+                renew_at = room.journal.clock() + timedelta(seconds=_lease(room))
         room.journal.ring([drain_bell(bridge, str(kind), at.bridge.erp)])
         return total + Drained(left=True)
     finally:
@@ -91,8 +99,8 @@ def _none_can_pass(room: Room, bridge: str, kind: Kind, error: PonteError) -> Dr
     return Drained(later=len(claims))
 
 
-def _slots(bridge: str, kind: Kind) -> list[str]:
-    return [f"drain:{bridge}:{kind}:{number}" for number in range(AT_ONCE)]
+def _slots(at: Ends) -> list[str]:
+    return [f"drain:{at.name}:{at.kind}:{number}" for number in range(AT_ONCE if at.crm_can.batch > 1 else ALONE_AT_ONCE)]
 
 
 def _lease(room: Room) -> float:
@@ -103,30 +111,31 @@ def work(at: Ends, claims: Sequence[Claim]) -> Drained:
     """Survey, write and settle one batch. A claim that was lost on the way is left to its new worker."""
     journal, subject = at.room.journal, f"{at.name}-{at.kind}"
     with heartbeat(journal, claims, _lease(at.room)), recording():
-        results = _results(at, claims)
+        names = Names(at)
+        results = _results(at, claims, names)
         reach("before-outcome", subject)
-        settle(at, results)
+        settle(at, results, names)
         reach("after-outcome", subject)
     return _counted(results)
 
 
-def _results(at: Ends, claims: Sequence[Claim]) -> list[Result]:
+def _results(at: Ends, claims: Sequence[Claim], names: Names) -> list[Result]:
     """Trouble of a whole call is everybody's; a bug is that of one record, which is found by working each alone."""
     try:
-        return carry_out(at, claims, survey(at, [item_of(at, each) for each in claims]))
+        return carry_out(at, claims, survey(at, [item_of(at, each) for each in claims], names.take))
     except Exception as error:
         if len(claims) > 1 and not isinstance(error, PonteError | DBAPIError):
-            return [result for each in claims for result in _results(at, [each])]
+            return [result for each in claims for result in _results(at, [each], names)]
         return [Result(each, outcome_of(at.room, each, error)) for each in claims]
 
 
-def settle(at: Ends, results: Sequence[Result]) -> None:
+def settle(at: Ends, results: Sequence[Result], names: Names) -> None:
     """All of them in one transaction, with their bindings, aliases and reviews. What was bound otherwise meanwhile is looked at
     again, and the others stand."""
     due = at.room.journal.clock() + timedelta(seconds=SOON)
     while results:
         try:
-            _settle(at, results)
+            _settle(at, results, names)
             return
         except _BoundMeanwhile as refused:
             log.info("bound_meanwhile", bridge=at.name, kind=str(at.kind), erp_ids=sorted(refused.erp_ids))
@@ -141,8 +150,9 @@ class _BoundMeanwhile(Exception):
         self.erp_ids = erp_ids
 
 
-def _settle(at: Ends, results: Sequence[Result]) -> None:
+def _settle(at: Ends, results: Sequence[Result], names: Names) -> None:
     def write(tx: Tx, ours: Sequence[Claim]) -> None:
+        tx.resign_many(names.held)
         standing = {each.event.id for each in ours}
         _with_outcomes(at, tx, [each for each in results if each.claim.event.id in standing])
 
@@ -175,9 +185,11 @@ def item_of(at: Ends, claim: Claim) -> Item:
 def record_changed(room: Room, claim: Claim) -> Done:
     """One event of master data by itself, as a task of its own: as a batch of one."""
     at = ends(room, claim.event.bridge, Kind(claim.event.subject_kind))
-    (result,) = carry_out(at, [claim], survey(at, [item_of(at, claim)]))
+    names = Names(at)
+    (result,) = carry_out(at, [claim], survey(at, [item_of(at, claim)], names.take))
 
     def write(tx: Tx) -> None:
+        tx.resign_many(names.held)
         if result.outcome.state in FOR_A_PERSON:
             supersede_older(tx, {claim.event.thing})
         try:

@@ -69,20 +69,20 @@ def look(room: Room, bridge: str, kind: Kind, side: Side, ids: Sequence[str], be
 
 
 def sightings(at: Ends, side: Side, seen: Sequence[Record | Gone], because: str = "") -> list[NewEvent]:
-    bindings = _bindings(at, side, [each.id for each in seen])
+    bindings, prints = _bindings(at, side, [each.id for each in seen]), [_print(at, each) for each in seen]
     # what says nothing new is news all the same while another state of it waits to be carried
     dull = [
         each
-        for each in seen
-        if (side == "erp" or each.id in bindings) and _print(at, each) == known(bindings.get(each.id), side, GONE)
+        for each, print_ in zip(seen, prints, strict=True)
+        if (side == "erp" or each.id in bindings) and print_ == known(bindings.get(each.id), side, GONE)
     ]
     things = {each.id: _thing(at, bindings[each.id].erp_id if each.id in bindings else each.id) for each in dull}
     waiting = at.room.journal.unsettled(list(things.values())) if things else set()
     events = []
-    for each in seen:
+    for each, print_ in zip(seen, prints, strict=True):
         binding = bindings.get(each.id)
         queued = things.get(each.id) in waiting
-        if (event := sighting(at, side, each, binding, queued=queued, because=because)) is not None:
+        if (event := sighting(at, side, each, binding, queued=queued, because=because, print_=print_)) is not None:
             events.append(event)
     return events
 
@@ -105,12 +105,19 @@ def _bindings(at: Ends, side: Side, ids: Sequence[str]) -> Mapping[str, Binding]
 
 
 def sighting(
-    at: Ends, side: Side, seen: Record | Gone, binding: Binding | None, *, queued: bool = False, because: str = ""
+    at: Ends,
+    side: Side,
+    seen: Record | Gone,
+    binding: Binding | None,
+    *,
+    queued: bool = False,
+    because: str = "",
+    print_: str | None = None,
 ) -> NewEvent | None:
-    """The event that this sight is, or None when it says nothing new."""
+    """The event that this sight is, or None when it says nothing new. `print_`: its fingerprint, if it is known."""
     if binding is None and (side == "crm" or (isinstance(seen, Gone) and not queued)):
         return None
-    print_ = _print(at, seen)
+    print_ = _print(at, seen) if print_ is None else print_
     merged = seen.merged_into if isinstance(seen, Record) else ""
     if print_ == known(binding, side) and not merged and not queued:
         return None

@@ -55,10 +55,12 @@ def remembered(
     for name in rules.owners:
         if name in theirs and name in ours and name not in undecided:
             pairs[name] = [theirs[name], ours[name]]
+    theirs_is = GONE if erp is None else fingerprint(erp)
+    ours_is = GONE if crm is None else theirs_is if crm == erp else fingerprint(crm)
     md = {
         "agreed": pairs,
-        "erp": GONE if erp is None else fingerprint(erp),
-        "crm": GONE if crm is None else fingerprint(crm),
+        "erp": theirs_is,
+        "crm": ours_is,
         "n": times(binding) + 1,
     }
     old = _md(binding)

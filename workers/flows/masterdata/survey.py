@@ -6,15 +6,14 @@ Nothing is written here: `ponte plan` shows these steps, `drain` carries them ou
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 
 from events.masterdata import Gone, Record
 from events.store import Binding, Event, Review
-from workers.flows import customers
-from workers.flows.masterdata import matching, reviews
+from workers.flows.masterdata import matching, meeting, reviews
 from workers.flows.masterdata.ends import Ends
 from workers.flows.masterdata.ownership import Facts, Side
 from workers.flows.masterdata.plan import Plan, created, plan_record
@@ -42,6 +41,7 @@ class Sort(StrEnum):
     """Another one of this batch must come first."""
 
 
+MET = (Sort.CREATE, Sort.MATCH)
 FOR_A_PERSON = (Sort.CONFLICT, Sort.AMBIGUOUS, Sort.DELETED)
 
 
@@ -77,14 +77,20 @@ class Step:
     """What a match rests on."""
 
 
-def survey(at: Ends, items: Sequence[Item]) -> list[Step]:
-    """One step for each item, in order. Raises what the adapters raise for a whole call."""
-    return Survey(at, items).steps()
+Take = Callable[[Sequence[Record]], set[str]]
+
+
+def survey(at: Ends, items: Sequence[Item], take: Take | None = None) -> list[Step]:
+    """One step for each item, in order. Raises what the adapters raise for a whole call.
+
+    `take` is asked before anything is looked for in the CRM, and says which things must come later (see `names`).
+    """
+    return Survey(at, items, take).steps()
 
 
 class Survey:
-    def __init__(self, at: Ends, items: Sequence[Item]) -> None:
-        self.at, self.items = at, items
+    def __init__(self, at: Ends, items: Sequence[Item], take: Take | None) -> None:
+        self.at, self.items, self.take = at, items, take
         self.now = at.room.journal.clock()
         journal = at.room.journal
         erp_ids = [each.id for each in items if each.side == "erp"]
@@ -98,11 +104,21 @@ class Survey:
 
     def steps(self) -> list[Step]:
         self._read()
-        unbound = [
-            each.id for each in self.items if each.side == "erp" and each.id not in self.by_erp and self._living(self.erp[each.id])
-        ]
-        verdicts = self._meet(unbound) if unbound else {}
-        return self._one_each([self._step(each, verdicts) for each in self.items])
+        unbound = {each.id: each for item in self.items if item.side == "erp" and (each := self._unbound(item)) is not None}
+        refused = self.take([*unbound.values(), *self._lost()]) if self.take is not None else set()
+        verdicts = meeting.meet(self.at, list(unbound.values()), self._said, self._crm_records) if unbound else {}
+        steps = [self._step(each, verdicts) for each in self.items]
+        return self._one_each([_later(each) if each.sort in MET and each.erp_id in refused else each for each in steps])
+
+    def _unbound(self, item: Item) -> Record | None:
+        record = self.erp[item.id]
+        return record if item.id not in self.by_erp and isinstance(record, Record) and not record.merged_into else None
+
+    def _lost(self) -> list[Record]:
+        """Things whose record in the CRM is no more: a person may have said that they are to be created again."""
+        bound = {each.erp_id: each for item in self.items if (each := self._binding(item)) is not None}
+        lost = [self.erp[erp_id] for erp_id, each in bound.items() if not meeting.living(self.crm[each.crm_id])]
+        return [each for each in lost if isinstance(each, Record)]
 
     # reading
 
@@ -155,45 +171,9 @@ class Survey:
     def _binding(self, item: Item) -> Binding | None:
         return (self.by_erp if item.side == "erp" else self.by_crm).get(item.id)
 
-    @staticmethod
-    def _living(record: Record | Gone) -> bool:
-        return isinstance(record, Record) and not record.merged_into
-
-    # first meetings
-
-    def _meet(self, erp_ids: Sequence[str]) -> dict[str, matching.Verdict]:
-        sources = [each for id_ in dict.fromkeys(erp_ids) if isinstance(each := self.erp[id_], Record)]
-        verdicts = dict[str, matching.Verdict]()
-        said = {id_: words for id_, each in self._said.items() if (words := each.decision.split())}
-        named = {id_: words[1] for id_, words in said.items() if words[0] == "match" and len(words) == 2}
-        ours = {each.id: crm_id for each in sources if (crm_id := named.get(each.id) or _own(each))}
-        self._read_more("crm", ours.values())
-        found = {by: self._found(by, sources) for by in ("tax_id", "code", "email") if by in self.at.crm_can.find_by}
-        candidates = {each.id: each for by in found.values() for many in by.values() for each in many}
-        candidates |= {each.id: each for id_ in ours.values() if isinstance(each := self.crm[id_], Record)}
-        bindings = self.at.room.journal.bindings_of(self.at.name, self.at.kind, crm_ids=list(candidates)) if candidates else {}
-        bound = {each.crm_id: each.erp_id for each in bindings.values()}
-        for source in sources:
-            own = candidates.get(ours.get(source.id, ""))
-            if own is not None and own.id not in bound and self._living(own):
-                verdicts[source.id] = matching.Matched(own, "person" if source.id in named else "key")
-                continue
-            if said.get(source.id) == ["create"]:
-                verdicts[source.id] = matching.Absent()
-                continue
-            near: dict[str, Sequence[Record]] = {
-                by: [each for each in many.get(str(source.fields.get(by) or ""), ()) if self._living(each)]
-                for by, many in found.items()
-            }
-            verdicts[source.id] = matching.match(source, near, bound)
-        return _each_taken_once(verdicts)
-
-    def _found(self, by: str, sources: Sequence[Record]) -> Mapping[str, Sequence[Record]]:
-        values = sorted({str(value) for each in sources if (value := each.fields.get(by))})
-        found: dict[str, Sequence[Record]] = {}
-        for start in range(0, len(values), page := max(1, self.at.crm_can.page)):
-            found.update(self.at.crm.find_records(self.at.kind, by, values[start : start + page]))
-        return found
+    def _crm_records(self, ids: Sequence[str]) -> Mapping[str, Record | Gone]:
+        self._read_more("crm", ids)
+        return self.crm
 
     # steps
 
@@ -314,19 +294,17 @@ class Survey:
         result = []
         for each in steps:
             names = _identities(each)
-            taken_over = each.sort in (Sort.CREATE, Sort.MATCH) and each.erp_id in merging
+            taken_over = each.sort in MET and each.erp_id in merging
             if taken_over or (names & worked and each.sort is not Sort.NOTHING):
-                each = replace(each, sort=Sort.LATER, code="another_one_first", plan=Plan())
+                each = _later(each)
             else:
                 worked |= names
             result.append(each)
         return result
 
 
-def _own(source: Record) -> str:
-    """The CRM's id, for a customer that the order flow created in the ERP under a code of ours."""
-    code = str(source.fields.get("code") or "")
-    return code.removeprefix(customers.CODE) if code.startswith(customers.CODE) else ""
+def _later(step: Step) -> Step:
+    return replace(step, sort=Sort.LATER, code="another_one_first", plan=Plan())
 
 
 def _identities(step: Step) -> set[str]:
@@ -336,17 +314,3 @@ def _identities(step: Step) -> set[str]:
     if step.sort is Sort.CREATE and isinstance(step.erp, Record):
         names |= {f"{name} {value}" for name in ("tax_id", "code") if (value := step.erp.fields.get(name))}
     return names
-
-
-def _each_taken_once(verdicts: Mapping[str, matching.Verdict]) -> dict[str, matching.Verdict]:
-    """Two of the ERP's things that match one of the CRM's: a person must say which it is."""
-    takers: dict[str, list[str]] = {}
-    for erp_id, verdict in verdicts.items():
-        if isinstance(verdict, matching.Matched):
-            takers.setdefault(verdict.record.id, []).append(erp_id)
-    return {
-        erp_id: matching.Ambiguous((verdict.record.id,), "several_in_the_erp")
-        if isinstance(verdict, matching.Matched) and len(takers[verdict.record.id]) > 1
-        else verdict
-        for erp_id, verdict in verdicts.items()
-    }
