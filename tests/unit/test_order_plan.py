@@ -29,6 +29,8 @@ from workers.flows.order_plan import (
 )
 
 OLD, NEW = {"lines": "as agreed"}, {"lines": "corrected"}
+SENT = {"sent": {"content": OLD, "revision": 1}}
+SENT_2 = {"sent": {"content": NEW, "revision": 2}}
 REFUSED = Decision(verdict=Verdict.REJECTED, mark="no 1", at=EPOCH)
 OURS = Decision(verdict=Verdict.REJECTED, mark="we 1", at=EPOCH, by_us=True)
 
@@ -53,6 +55,40 @@ WON: list[tuple[str, OrderRow | None, str, ErpOrder | None, dict[str, Any], WonS
     ("cut before the create", row(S.SUBMITTING, agreed=None, erp_id=""), "win 1", None, OLD, Place(1)),
     ("cut after the create", row(S.SUBMITTING, agreed=None, erp_id=""), "win 1", erp(E.DRAFT), OLD, Amend(1)),
     ("lost answer, approved since", row(S.UNKNOWN, agreed=None), "win 1", erp(E.APPROVED), OLD, Nothing("unchanged", S.APPROVED)),
+    (
+        "lost answer, approved since, won again",
+        row(S.UNKNOWN, agreed=None, facts=SENT),
+        "win 2",
+        erp(E.APPROVED),
+        OLD,
+        Nothing("unchanged", S.APPROVED),
+    ),
+    (
+        "lost answer, approved since, corrected",
+        row(S.UNKNOWN, agreed=None, facts=SENT),
+        "win 2",
+        erp(E.APPROVED),
+        NEW,
+        RefuseCorrection(),
+    ),
+    ("lost answer, waiting, won again", row(S.UNKNOWN, agreed=None, facts=SENT), "win 2", erp(E.WAITING), OLD, Amend(1)),
+    ("lost answer, waiting, corrected", row(S.UNKNOWN, agreed=None, facts=SENT), "win 2", erp(E.WAITING), NEW, Amend(2)),
+    (
+        "lost answer of an amend that did not arrive",
+        row(S.AMENDING, facts=SENT_2),
+        "win 3",
+        erp(E.APPROVED),
+        NEW,
+        RefuseCorrection(),
+    ),
+    (
+        "lost answer of an amend that did",
+        row(S.AMENDING, revision=2, facts=SENT_2),
+        "win 3",
+        erp(E.APPROVED, revision=2),
+        NEW,
+        Nothing("unchanged", S.APPROVED),
+    ),
     ("never left, corrected", row(S.RETURNED, agreed=None, erp_id=""), "win 2", None, NEW, Place(2)),
     ("told already, same win", row(S.RETURNED), "win 1", erp(E.QUOTED), OLD, Nothing("already_returned")),
     ("refused already, same win", row(S.REJECTED), "win 1", erp(E.QUOTED), OLD, Nothing("already_returned")),

@@ -345,6 +345,38 @@ def test_lost_and_won_again_between_two_looks_changes_nothing(stage: Stage) -> N
     assert (stage.sale.version, stage.row().revision, stage.row().win_mark) == (version, 1, won.mark)
 
 
+def lost_answer(stage: Stage) -> None:
+    """The order is made, and we do not know it yet."""
+    stage.win(25)
+    stage.erp.lose_next = "answer"
+    stage.poll("crm")
+    stage.work_all()
+    assert stage.row().state == "unknown"
+
+
+@pytest.mark.parametrize("withdrawn", [False, True])
+def test_won_again_unchanged_after_a_lost_answer_and_an_approval_refuses_nothing(stage: Stage, withdrawn: bool) -> None:
+    lost_answer(stage)
+    stage.erp.decide(stage.sale, Verdict.APPROVED)
+    stage.crm.lose(DEAL)
+    if withdrawn:
+        stage.settle()
+    won = stage.win()
+    stage.settle()
+    assert (stage.sale.stage, stage.sale.revision, quantities(stage)) == (ErpStage.APPROVED, 1, {"SKU-1": 25})
+    assert (stage.row().state, stage.row().win_mark) == ("approved", won.mark)
+    assert "correction_refused" not in stage.told()
+    assert stage.told().count("order_approved") == 1
+
+
+def test_a_document_changed_while_its_orders_answer_was_lost_arrives_as_it_now_is(stage: Stage) -> None:
+    lost_answer(stage)
+    stage.crm.touch(DEAL).quantity = Decimal(30)
+    stage.settle()
+    assert (stage.sale.stage, quantities(stage)) == (ErpStage.WAITING, {"SKU-1": 30})
+    assert stage.row().agreed["content"]["lines"] == [["SKU-1", "3E+1", "1E+1"]]
+
+
 def test_lost_after_approval_is_too_late_and_told_once(stage: Stage) -> None:
     approved(stage)
     stage.crm.lose(DEAL)

@@ -12,6 +12,7 @@ finds it answered.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -118,8 +119,9 @@ def plan_won(row: OrderRow | None, deal: Deal, erp: ErpOrder | None, content: di
     if erp is None:
         return Vanished() if row is not None and row.erp_id else Place(revision)
     # agreed content counts only while the ERP still holds it: an amend whose worker died may have gone beyond it
-    unchanged = row is not None and row.agreed.get("content") == content and row.agreed.get("revision") == erp.revision
-    as_sent = unchanged or (resumed and row is not None and erp.revision == row.revision)
+    unchanged = row is not None and _says(row.agreed, content, erp)
+    sent = row is not None and _says(row.facts.get("sent", {}), content, erp)
+    as_sent = unchanged or sent or (resumed and row is not None and erp.revision == row.revision)
     refusal = finance_rejected(erp)
     if as_sent and row is not None and refusal is not None and refusal.mark != row.seen.get("decision"):
         # finance refused just this, and the salesperson does not know it yet: tell, rather than ask finance again
@@ -131,7 +133,12 @@ def plan_won(row: OrderRow | None, deal: Deal, erp: ErpOrder | None, content: di
         if erp.stage is ErpStage.WAITING and erp.revision == row.revision:
             return Nothing("unchanged", OrderState.SUBMITTED)
         return Amend(row.revision)
-    return Amend(revision)
+    return Amend(row.revision if sent and row is not None else revision)
+
+
+def _says(record: Mapping[str, Any], content: dict[str, Any], erp: ErpOrder) -> bool:
+    """What was agreed on, or sent and never answered, is just this, and the ERP's order is still that revision."""
+    return record.get("content") == content and record.get("revision") == erp.revision
 
 
 def plan_unwon(row: OrderRow | None, deal: Deal, erp: ErpOrder | None) -> UnwonStep:

@@ -91,8 +91,8 @@ def _kept_edits(at: Desk, row: OrderRow, erp: ErpOrder) -> tuple[OrderRow, list[
     return replace(row, facts=_without(row, "kept")), told
 
 
-def _without(row: OrderRow, fact: str) -> dict[str, Any]:
-    return {name: value for name, value in row.facts.items() if name != fact}
+def _without(row: OrderRow, *facts: str) -> dict[str, Any]:
+    return {name: value for name, value in row.facts.items() if name not in facts}
 
 
 def _refused(at: Desk, deal: Deal, row: OrderRow, erp: ErpOrder) -> Done:
@@ -113,6 +113,9 @@ def _send(
     if order is not None:
         order = _in_the_erps_words(order, at.bridge)
         customer_id, reasons = _checked(at, order, reasons)
+        sent = row.facts.get("sent", {})
+        if sent.get("revision") == revision and sent["content"] != content(order):
+            revision += 1  # an earlier try of this same win sent something else, which may have arrived
     resumed = row.win_mark == deal.mark
     row = replace(
         row,
@@ -156,6 +159,8 @@ def _placed(at: Desk, row: OrderRow, erp: ErpOrder | None, order: Order, custome
     """The order exists in the ERP and is bound: intent, customer, find, create, bind. Also gives the customer's id there."""
     if erp is not None and at.spent(erp):
         row, erp = lineage.succeeding(row, erp), None
+    # written down with the intent: a later win of the same content must know that an unanswered write held just that
+    row = replace(row, facts={**row.facts, "sent": {"content": content(order), "revision": row.revision}})
     if erp is None:
         _offer_adoption(at, row, order, customer_id)
     reach("before-intent", at.deal_id)
@@ -204,7 +209,7 @@ def _brought_to_content(at: Desk, row: OrderRow, erp: ErpOrder, order: Order, cu
         erp = at.erp.amend_order(erp, merged, customer_id, row.revision)
         reach("after-amend", at.deal_id)
     agreed = {"content": content(order), "erp": snapshot(erp), "revision": row.revision, "total": str(order.total)}
-    row = at.save(replace(row, agreed=agreed, facts=_without(row, "base")))
+    row = at.save(replace(row, agreed=agreed, facts=_without(row, "base", "sent")))
     reach("after-read-back", at.deal_id)
     return row, erp
 
