@@ -36,7 +36,6 @@ log = structlog.get_logger()
 BACKOFF_FIRST, BACKOFF_MOST = 2.0, 300.0
 LOOKS = 4
 """How often what is not shown is looked for before a person is asked."""
-LAGGING = frozenset({"deal_not_found", "record_unknown"})
 
 
 @dataclass(frozen=True)
@@ -139,8 +138,9 @@ def outcome_of(room: Room, claim: Claim, error: Exception) -> Outcome:
             # a locked or restarted database; if it does not take this either, the lease runs out and the work is done again
             due, trouble = now + timedelta(seconds=backoff(claim.attempt)), trouble_of(error)
             return Outcome.later(trouble.code, due, trouble.sentence, owner="operator", fix=trouble.fix)
-        case NotFound() if error.code in LAGGING and claim.attempt < LOOKS:
-            # what was just told of, or just made, may be missing from a reading that lags behind
+        case NotFound() if claim.attempt < LOOKS:
+            # what was just told of or made may be missing from a reading that lags behind; and what was deleted between a reading
+            # and a write is found deleted by the next look
             due = now + timedelta(seconds=backoff(claim.attempt))
             return Outcome.later(error.code, due, error.sentence, owner=str(error.owner), fix=error.fix)
         case NeedsPerson() | NotFound() | PonteError():

@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from adapters.errors import Conflict, Misconfigured, NeedsPerson, NotFound, PonteError, Rejected, TryLater, UnknownOutcome
-from events.catalogue import order_thing
+from events.catalogue import notice_thing, order_thing
 from events.model import ErpStage, Owner
 from events.store import Journal, NewEvent, Outcome, State
 from tests.fakes import EPOCH, Wire
@@ -55,7 +55,7 @@ def raising(error: BaseException) -> dict[str, Any]:
         (UnknownOutcome("no_answer", settles_after=20), "unknown", "operator", "", True),
         (Misconfigured("no_field", "a field is missing", fix="add it"), "waiting", "integrator", "config:no_field", False),
         (NeedsPerson("double", "two of them", fix="clear one", owner=Owner.FISCAL), "parked", "fiscal", "", False),
-        (NotFound("gone", "it is gone", fix="look for it"), "parked", "salesperson", "", False),
+        (NotFound("gone", "it is gone", fix="look for it"), "due", "salesperson", "", True),
         (Rejected("credit", ()), "parked", "salesperson", "", False),
         (PonteError("other", "else", fix="call"), "parked", "operator", "", False),
         (KeyError(CANARY), "parked", "operator", "", False),
@@ -73,6 +73,29 @@ def test_the_class_of_an_error_decides_what_happens_next(
     assert (handled.state == "dead") == (state == "parked")
     if isinstance(error, PonteError) and error.fix:
         assert mail.fix == error.fix
+
+
+def test_what_is_not_shown_is_looked_for_four_times_before_a_person_is_asked(stage: Stage) -> None:
+    event_id = one_event(stage)
+    ends = []
+    for _ in range(handling.LOOKS):
+        ends.append(handling.handle(stage.room, raising(NotFound("gone", "it is gone")), event_id).state)
+        stage.clock.forward(handling.BACKOFF_MOST * 2)
+    assert ends == ["later", "later", "later", "dead"]
+
+
+@pytest.mark.parametrize("call", ["return_deal", "write_status", "add_note", "add_task"])
+def test_a_deal_that_is_deleted_between_its_reading_and_a_write_parks_nothing(stage: Stage, call: str) -> None:
+    def deleted() -> None:
+        stage.crm.delete("1")
+        raise NotFound("not_found", "no such record")
+
+    stage.win(60)
+    stage.crm_wire.before[call] = deleted
+    stage.settle()
+    assert call in stage.crm_wire.calls and stage.stuck() == []
+    notices = stage.journal.story(notice_thing("main", "1"))
+    assert {(mail.state, mail.code) for _, mail in notices} == {("superseded", "deal_deleted")}
 
 
 def test_a_bug_parks_its_event_and_leaks_nothing_of_its_message(stage: Stage) -> None:
