@@ -76,9 +76,12 @@ def ensure(room: Room, claim: Claim, bridge: str, erp_name: str, book: CustomerB
     if binding is not None and binding.crm_id != customer.id:
         return binding.erp_id  # what the contact that went says of itself is not carried into the one that stands
     if binding is not None:
-        changed = [name for name in CARRIED if binding.snapshot.get("crm", {}).get(name) != carried[name]]
+        said = binding.snapshot.get("crm")
+        # what was forgotten is met anew: what the CRM says from now on is what travels
+        changed = [name for name in CARRIED if said is None or said.get(name, carried[name]) != carried[name]]
         if changed:
             book.amend_customer(binding.erp_id, customer, changed)
+        if said != carried:
             with journal.owned(claim) as tx:
                 tx.bind(bridge, "customer", customer.id, binding.erp_id, {**binding.snapshot, "crm": carried})
         return binding.erp_id

@@ -123,7 +123,12 @@ def _send(
         win_mark=deal.mark,
         silent_since=None,
         reasons=[],
-        facts={**row.facts, "owner_id": deal.owner_id, "round": row.facts.get("round", 0) + (0 if resumed else 1)},
+        facts={
+            **row.facts,
+            "owner_id": deal.owner_id,
+            "customer_id": deal.customer_id,
+            "round": row.facts.get("round", 0) + (0 if resumed else 1),
+        },
     )
     if reasons or order is None:
         return _held_back(at, row, erp, reasons)
