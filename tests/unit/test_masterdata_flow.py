@@ -84,6 +84,29 @@ def test_a_customer_made_by_an_order_is_met_by_our_own_code(stage: Stage) -> Non
     assert stage.twin(made) is there
 
 
+def test_a_customer_made_by_an_order_whose_contact_is_not_shown_is_looked_for_again_and_never_made_twice(stage: Stage) -> None:
+    there = stage.crm.add(CUSTOMER, name="Nameless", tax_id="11")
+    made = stage.erp.add(CUSTOMER, name="nameless", tax_id="11", code=f"CRM-{there.id}")
+    there.gone = True  # a reading that lags behind
+    stage.take_in(CUSTOMER)
+    stage.drain(CUSTOMER)
+    there.gone = False
+    assert not stage.journal.reviews("main")
+    stage.clock.forward(15)
+    stage.sync()
+    assert (stage.twin(made), stage.crm.all(CUSTOMER)) == (there, [there])
+
+
+def test_a_customer_made_by_an_order_whose_contact_was_erased_since_is_for_a_person(stage: Stage) -> None:
+    made = stage.erp.add(CUSTOMER, name="nameless", tax_id="11", code="CRM-erased")
+    stage.sync()
+    (review,) = stage.journal.reviews("main")
+    assert (review.sort, list(review.candidates), stage.crm.all(CUSTOMER)) == ("ambiguous", ["erased"], [])
+    stage.journal.resolve_review(review.id, "create")
+    stage.sync()
+    assert stage.twin(made).fields["tax_id"] == "11"
+
+
 def test_two_candidates_wait_for_a_person_who_says_which(stage: Stage) -> None:
     one, two = (stage.crm.add(CUSTOMER, name="ACME", tax_id="11") for _ in range(2))
     acme = stage.erp.add(CUSTOMER, name="acme", tax_id="11")

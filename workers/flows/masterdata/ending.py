@@ -13,9 +13,11 @@ from events.masterdata import Gone, Record, Write, Written
 from events.store import Bound, Claim, NewEvent, Outcome, Tx
 from workers.flows.masterdata import intake, sellers
 from workers.flows.masterdata.ends import Ends
+from workers.flows.masterdata.meeting import NOT_SHOWN
 from workers.flows.masterdata.ownership import Facts, Side
 from workers.flows.masterdata.state import remembered
 from workers.flows.masterdata.survey import FOR_A_PERSON, Sort, Step
+from workers.handling import LOOKS, backoff
 
 SOON = 1.0
 REVIEW = {Sort.CONFLICT: "conflict", Sort.AMBIGUOUS: "ambiguous", Sort.DELETED: "deleted_in_crm"}
@@ -75,6 +77,10 @@ def result_of(at: Ends, job: Job) -> Result:
         return Result(job.claim, Outcome.later(step.code, due), erp_id=step.erp_id)
     if step.sort is Sort.MERGED:
         return _merged(at, job)
+    if step.code == NOT_SHOWN and job.claim.attempt < LOOKS:
+        # a reading may lag behind what was just made: it is looked for again before a person is asked
+        due = at.room.journal.clock() + timedelta(seconds=backoff(job.claim.attempt))
+        return Result(job.claim, Outcome.later(step.code, due), erp_id=step.erp_id)
     result = _remember(at, job)
     if step.sort in FOR_A_PERSON:
         result.outcome = Outcome.conflict(

@@ -10,6 +10,7 @@ from workers.flows import customers
 from workers.flows.masterdata import matching
 from workers.flows.masterdata.ends import Ends
 
+NOT_SHOWN = "contact_not_shown"
 Read = Callable[[Sequence[str]], Mapping[str, Record | Gone]]
 
 
@@ -36,6 +37,10 @@ def meet(at: Ends, sources: Sequence[Record], decided: Mapping[str, Review], rea
             continue
         if said.get(source.id) == ["create"]:
             verdicts[source.id] = matching.Absent()
+            continue
+        if (mine := ours.get(source.id)) and isinstance(known[mine], Gone) and source.id not in named:
+            # a won deal of this very contact made it: not shown means a reading that lags behind, or that it was erased since
+            verdicts[source.id] = matching.Ambiguous((mine,), NOT_SHOWN)
             continue
         near: dict[str, Sequence[Record]] = {
             by: [each for each in many.get(str(source.fields.get(by) or ""), ()) if living(each)] for by, many in found.items()
