@@ -170,5 +170,6 @@ _encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
 
 def fingerprint(fields: Mapping[str, Any]) -> str:
     """Equal for equal content, whatever the order of names; when a figure was read does not count."""
-    kept = {name: value for name, value in fields.items() if name not in TIMESTAMPS}
-    return hashlib.sha256(_encode(kept).encode()).hexdigest()[:24]
+    if not TIMESTAMPS.isdisjoint(fields):
+        fields = {name: value for name, value in fields.items() if name not in TIMESTAMPS}
+    return hashlib.sha256(_encode(fields).encode()).hexdigest()[:24]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from adapters.errors import Misconfigured
@@ -40,11 +41,11 @@ class Rules:
     sellers: Mapping[str, str | None] = field(default_factory=dict, repr=False)
     """What an address of the ERP's stands for: another one, or nobody (see `sellers`)."""
 
-    @property
+    @cached_property
     def state_field(self) -> str:
         return "active" if self.kind is Kind.PRODUCT else "blocked"
 
-    @property
+    @cached_property
     def archived(self) -> bool:
         """What the state field says of a thing that is out of use."""
         return self.kind is Kind.CUSTOMER
@@ -58,12 +59,14 @@ class Rules:
 
     def facts(self, record: Record) -> Facts:
         """The carried fields of a record."""
-        fields = {name: value for name, value in record.fields.items() if name in self.owners}
-        if self.state_field in self.owners:
-            out_of_use = not record.active or fields.get(self.state_field, not self.archived) == self.archived
-            fields[self.state_field] = self.archived if out_of_use else not self.archived
-        email = str(fields.get("seller_email") or "")
-        if email in self.sellers:
+        owners, state, archived = self.owners, self.state_field, self.archived
+        fields = dict(record.fields)
+        if not fields.keys() <= owners.keys():
+            fields = {name: value for name, value in fields.items() if name in owners}
+        if state in owners:
+            out_of_use = not record.active or fields.get(state, not archived) == archived
+            fields[state] = archived if out_of_use else not archived
+        if self.sellers and (email := str(fields.get("seller_email") or "")) in self.sellers:
             if other := self.sellers[email]:
                 fields["seller_email"] = other
             else:
