@@ -154,17 +154,23 @@ def make_gateway(
 
 
 def hint_event(bridge: str, connection: str, hint: Hint) -> NewEvent:
-    """A look to be taken. Its mark is random: two looks at one thing are two, and the journal drops the needless one."""
+    """A look to be taken. Its mark is random: two looks at one thing are two, and the journal drops the needless one.
+
+    What a write of ours took is told by one webhook alone: its own line keeps it from being dropped for another look, and its own
+    mark makes a repeated one the same event.
+    """
+    told = f"taken:{hint.at.isoformat()}" if hint.taken and hint.at else ""
+    thing = look_thing(connection, hint.kind, hint.id)
     return NewEvent(
         type="HintReceived",
         bridge=bridge,
         connection=connection,
         subject_kind=hint.kind,
         subject_id=hint.id,
-        mark=uuid.uuid4().hex,
-        thing=look_thing(connection, hint.kind, hint.id),
+        mark=told or uuid.uuid4().hex,
+        thing=f"{thing}:{told}" if told else thing,
         occurred_at=datetime.now(UTC),
-        payload={"action": hint.action},
+        payload=hint.model_dump(mode="json", include={"action", "by", "at", "taken"} if told else {"action"}),
     )
 
 

@@ -71,6 +71,8 @@ def recording() -> Iterator[list[Call]]:
 
 
 _within: ContextVar[float | None] = ContextVar("ponte_within", default=None)
+_ahead: ContextVar[list[None] | None] = ContextVar("ponte_ahead", default=None)
+"""Places in the budget that were taken for calls yet to come; shared by the threads that this context was copied to."""
 
 
 @contextmanager
@@ -174,6 +176,34 @@ class HttpClient:
         response: httpx.Response = retrying(self._attempt, request, promise, ends, note)
         return response
 
+    @contextmanager
+    def ahead(self, calls: int) -> Iterator[None]:
+        """So many calls of the block find their place in the budget taken: what must be waited for is waited for before it begins.
+
+        Raises `TryLater` (`budget`) as a call would. Places that were not needed are lost.
+        """
+        ends = min(time.monotonic() + self.deadline, _within.get() or math.inf)
+        if self._budget is not None:
+            for _ in range(calls):
+                self._budget.take(ends - time.monotonic())
+        places = [None] * calls
+        if (outer := _ahead.get()) is not None:
+            outer.extend(places)
+            yield
+            return
+        token = _ahead.set(places)
+        try:
+            yield
+        finally:
+            _ahead.reset(token)
+
+    def _take(self, ends: float) -> None:
+        try:
+            (_ahead.get() or []).pop()  # of a list: one thread gets it
+        except IndexError:
+            if self._budget is not None:
+                self._budget.take(ends - time.monotonic())
+
     def hold(self, code: str, seconds: float) -> Held:
         """The system said, by its answer's body, that nobody shall call for so long. Raise what is returned."""
         if self._breaker is not None:
@@ -186,8 +216,7 @@ class HttpClient:
                 self._guard()
             if time.monotonic() >= ends:
                 raise TryLater("deadline", f"connection {self.connection}: no time left for another call")
-            if self._budget is not None:
-                self._budget.take(ends - time.monotonic())
+            self._take(ends)
             # others may have been turned away while this one waited for the budget
             passage = self._breaker.begin(ends - time.monotonic()) if self._breaker is not None else Passage()
         except Held as held:

@@ -132,6 +132,14 @@ class CrmDesk(Protocol):
         """
         ...
 
+    def put_back(self, hint: Hint, ours: Collection[str]) -> Sequence[str]:
+        """Put back what a write of the bridge's own took from others (`Hint.taken`), where it is still as that write left it.
+
+        `ours`: fields of the common language that the bridge may write on such a record, and that stay as they are. Returns the
+        names of the fields that were put back. Safe twice. Raises `NeedsPerson` (`fields_not_kept`) for what it cannot restore.
+        """
+        ...
+
     def ensure_webhooks(self, url: str, kinds: Collection[Kind] = ()) -> Sequence[str]:
         """Register what is missing for deals and these kinds of records, re-enable what the CRM disabled. Returns what changed."""
         ...

@@ -319,13 +319,21 @@ class ErpOrder(Model):
 
 
 class Hint(Model):
-    """A webhook as received: a reason to look at a thing, never trusted for its content."""
+    """A webhook as received: a reason to look at a thing, never trusted for its content.
+
+    `by`, `at` and `taken` are told of a write of the bridge's own that took from others what they had saved, and of nothing else.
+    """
 
     connection: str
     kind: str
     """`deal`, `customer`, `order`, ..."""
     id: str
     action: str = ""
+    by: str = ""
+    """Id of the user who wrote."""
+    at: Instant | None = None
+    taken: dict[str, tuple[Any, Any]] = Field(default_factory=dict, repr=False)
+    """By the CRM's own name of a field: what it held, and what the write left there; None for what is no plain value."""
 
 
 def content(order: Order) -> dict[str, Any]:

@@ -202,6 +202,9 @@ class FakeCrm:
     def read_hint(self, headers: Mapping[str, str], body: bytes) -> Hint | None:
         return None
 
+    def put_back(self, hint: Hint, ours: Collection[str]) -> Sequence[str]:
+        return ()
+
     def ensure_webhooks(self, url: str, kinds: Collection[Kind] = ()) -> Sequence[str]:
         return ()
 

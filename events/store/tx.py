@@ -13,7 +13,7 @@ from events.ring import Doorbell
 from events.store import aliases, bind, mailbox
 from events.store.database import Database
 from events.store.records import Bound, Intent, NewEvent, OrderRow, State, review_cause
-from events.store.schema import bindings, cursors, intents, leases, orders, releases, reviews
+from events.store.schema import bindings, cursors, intents, leases, orders, payloads, releases, reviews
 from events.store.schema import mailbox as rows
 
 Facts = Mapping[str, Any]
@@ -46,6 +46,10 @@ class Tx:
         fresh = mailbox.insert(self.conn, events, self.now)
         self.bells += mailbox.doorbells(fresh)
         return [each.event_id for each in fresh]
+
+    def erase_payload(self, event_id: str) -> None:
+        """What the event said is gone; that it was stays."""
+        self.conn.execute(delete(payloads).where(payloads.c.event_id == event_id))
 
     def release(self, cause: str) -> int:
         """As `Journal.release`, inside this transaction."""

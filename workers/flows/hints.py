@@ -2,16 +2,21 @@
 
 A hint of one customer or product is looked at and carried at once, beside whatever batches are under way. What the ERP does not
 know (a lead, a contact that somebody imports) costs no call, and a flood of hints is left to the poll, which reads by pages.
+
+The one hint that is more than a reason to look tells what a write of our own took from others, in a CRM that can guard no write.
 """
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from events.catalogue import Lane
 from events.masterdata import Kind
+from events.model import Hint
 from events.store import Claim, Outcome, State
 from workers.bootstrap import Room
-from workers.flows.masterdata import figures, intake
-from workers.flows.masterdata.ends import EVENT, carried
+from workers.flows.masterdata import figures, guard, intake
+from workers.flows.masterdata.ends import EVENT, carried, ends
 from workers.flows.masterdata.ownership import Side
 from workers.flows.sightings import look_at_deal
 from workers.handling import Done
@@ -19,10 +24,14 @@ from workers.handling import Done
 FLOOD = 50
 """So many hints of a bridge wait: an import, or a bulk change."""
 
+TOLD_WITHIN = timedelta(hours=1)
+"""A webhook of our own write that comes later was replayed: by then people have seen the record, and left it so."""
 
 def hint_received(room: Room, claim: Claim) -> Done:
     event = claim.event
     if event.subject_kind in set(Kind):
+    if event.payload.get("taken"):
+        return _put_back(room, claim)
         return _record_hinted(room, claim)
     if event.subject_kind != "deal":
         return Done(Outcome.superseded("kind_not_carried"))
@@ -35,6 +44,19 @@ def hint_received(room: Room, claim: Claim) -> Done:
 def _record_hinted(room: Room, claim: Claim) -> Done:
     event, kind = claim.event, Kind(claim.event.subject_kind)
     bridge = room.bridge(event.bridge)
+def _put_back(room: Room, claim: Claim) -> Done:
+    """People's words stand in this event: they go once it is done, and a replay finds nothing to restore."""
+    event = claim.event
+    hint = Hint(connection=event.connection, kind=event.subject_kind, id=event.subject_id, **event.payload)
+    if hint.at is None or event.occurred_at - hint.at > TOLD_WITHIN:
+        outcome = Outcome.superseded("told_too_late")
+    else:
+        ours = frozenset() if hint.kind == "deal" else guard.written_over(ends(room, event.bridge, Kind(hint.kind)).rules)
+        kept = room.crm(event.connection).put_back(hint, ours)
+        outcome = Outcome.applied(code="put_back" if kept else "nothing_to_put_back")
+    return Done(outcome, write=lambda tx: tx.erase_payload(event.id))
+
+
     if not carried(room, bridge, kind) or not intake.begun(room, event.bridge, kind):
         return Done(Outcome.superseded("kind_not_carried"))
     side: Side = "crm" if event.connection == bridge.crm else "erp"

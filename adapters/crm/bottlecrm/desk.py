@@ -176,6 +176,11 @@ class BottleCrm:
     def read_hint(self, headers: Mapping[str, str], body: bytes) -> Hint | None:
         return webhooks.read_hint(self.name, self.settings, headers, body)
 
+    def put_back(self, hint: Hint, ours: Collection[str]) -> Sequence[str]:
+        """Nothing: the CRM itself merges custom fields by their keys, so that a write takes no field of others (observed). What one
+        may undo all the same without the add-on, a deal's move, is told by `write_status`."""
+        return ()
+
     def ensure_webhooks(self, url: str, kinds: Collection[Kind] = ()) -> Sequence[str]:
         """Only a signed-in admin may register webhooks, or even look at them: tokens are answered 403 (observed). Nothing is
         changed; without a secret in the settings it says what to do by hand."""

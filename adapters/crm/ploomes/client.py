@@ -30,11 +30,13 @@ _PROPERTY = re.compile(
 
 
 class PloomesClient:
-    """`settings.url` with the key of `settings`. Reads are repeatable; every write says `webhooks=false`, so none comes back."""
+    """`settings.url` with the key of `settings`. Reads are repeatable. A write says `webhooks=false`, so that none comes back,
+    unless it changes custom fields: its webhook alone tells what it has taken from others (see `taken`)."""
 
     def __init__(self, name: str, settings: PloomesSettings, *, budget: Takes | None, guard: Callable[[], None] | None) -> None:
         self.name = name
         self.settings = settings
+        self._user = ""
         self.http = HttpClient(
             name,
             settings.url,
@@ -69,6 +71,12 @@ class PloomesClient:
         if not rows:
             raise TryLater("empty_answer", f"connection {self.name} answers with empty lists under pressure", after=10)
         return rows[0]
+
+    def user(self) -> str:
+        """Id of the key's own user, asked once."""
+        if not self._user:
+            self._user = str(self.control()["Id"])
+        return self._user
 
     def every(self, path: str, condition: str, **odata: str | int) -> Iterator[Row]:
         """All rows that fulfil `condition`, newest first, by pages keyed on Id: rows that come or go meanwhile shift nothing."""
@@ -116,13 +124,14 @@ class PloomesClient:
         raise _endless(path)
 
     def send(self, method: str, path: str, body: Mapping[str, Any], *, repeatable: bool, expand: str = "") -> Row:
-        """Write. The record as it then stands, {} when the answer holds none. Fires no webhook."""
+        """Write. The record as it then stands, {} when the answer holds none."""
+        silent = {} if method == "PATCH" and "OtherProperties" in body else {"webhooks": "false"}
         response = self.http.request(
             method,
             path,
             repeatable=repeatable,
             settles_after=self.settings.settles_after,
-            params={"webhooks": "false"} | ({"$expand": expand} if expand else {}),
+            params=silent | ({"$expand": expand} if expand else {}),
             json=body,
         )
         rows = self.rows(response, path)

@@ -16,8 +16,9 @@ from adapters.crm.ploomes import translate, webhooks
 from adapters.crm.ploomes.client import PloomesClient, Row
 from adapters.crm.ploomes.documents import Documents
 from adapters.crm.ploomes.records import PloomesBook
-from adapters.crm.ploomes.settings import STATUS_WORDS, PloomesSettings
+from adapters.crm.ploomes.settings import PloomesSettings
 from adapters.crm.ploomes.status import StatusFields
+from adapters.crm.ploomes.taken import Taken
 from adapters.errors import Misconfigured, NeedsPerson, NotFound, PonteError
 from adapters.http import Takes, server_time, within
 from adapters.ports import CrmCapabilities, CrmDocument, Health, RecordCapabilities
@@ -55,6 +56,7 @@ class PloomesCrm:
         self._documents = Documents(name, self._client)
         self._status = StatusFields(name, self._client)
         self._book = PloomesBook(name, self._client)
+        self._taken = Taken(name, self._client)
         self._anchor = ""
         """Id of a deal that was there when last seen."""
 
@@ -79,7 +81,7 @@ class PloomesCrm:
         stage = self.settings.returned_stage_id
         if not self._client.proven("/Deals@Stages", filter=f"Id eq {stage}"):
             found.append(f"there is no deal stage {stage}: correct returned_stage_id")
-        mapped = {word: key for word in STATUS_WORDS if (key := getattr(self.settings.fields, word))}
+        mapped = self.settings.fields.mapped("deal")
         types = self._status.types() if mapped else {}
         for word, key in mapped.items():
             if key not in types:
@@ -180,7 +182,11 @@ class PloomesCrm:
             return found or self._client.create("/Tasks", _typed(body, self.settings.task_type_id))
 
     def read_hint(self, headers: Mapping[str, str], body: bytes) -> Hint | None:
-        return webhooks.read_hint(self.name, self.settings.validation_key, headers, body)
+        return webhooks.read_hint(self.name, self.settings, headers, body)
+
+    def put_back(self, hint: Hint, ours: Collection[str]) -> Sequence[str]:
+        with within(self.settings.total_deadline):
+            return self._taken.put_back(hint, ours)
 
     def ensure_webhooks(self, url: str, kinds: Collection[Kind] = ()) -> Sequence[str]:
         with within(self.settings.total_deadline):

@@ -59,6 +59,13 @@ class PloomesFields(BaseModel):
     product: dict[str, str] = Field(default_factory=dict)
     """`PRODUCT_WORDS` -> `product_<GUID>`."""
 
+    def mapped(self, kind: str) -> dict[str, str]:
+        """Of a `deal`, `customer` or `product`: the custom fields that ponte reads or writes there, by our words."""
+        if kind == "deal":
+            return {word: key for word in STATUS_WORDS if (key := getattr(self, word))}
+        registration = {"state_registration": self.state_registration[0]} if self.state_registration else {}
+        return self.customer | registration if kind == "customer" else dict(self.product)
+
     @field_validator("customer", "product")
     @classmethod
     def _known_words(cls, mapped: dict[str, str], info: ValidationInfo) -> dict[str, str]:

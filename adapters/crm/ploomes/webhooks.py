@@ -1,8 +1,9 @@
 """Webhooks of Ploomes: what a received one hints at, and keeping ours registered.
 
 Facts: a webhook proves itself by the header `X-Ploomes-Validation-Key` alone, a shared secret without a signature, an event id
-or a time. So its content is never trusted: it only says where to look, and a replayed one makes us look once more. Two shapes
-of body are known, and Ploomes disables a registration after repeated failures (a customer's production notes).
+or a time. So its content is never trusted: it only says where to look, and a replayed one makes us look once more. The one
+exception is what our own write took from others, which is told nowhere else (see `taken`). Two shapes of body are known, and
+Ploomes disables a registration after repeated failures (a customer's production notes).
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from urllib.parse import urlsplit
 
 from adapters.crm.ploomes.client import PloomesClient, Row
 from adapters.crm.ploomes.records.lookups import ENTITY
+from adapters.crm.ploomes.settings import PloomesSettings
+from adapters.crm.ploomes.taken import DEAL_ENTITY, told
 from adapters.errors import NeedsPerson
 from adapters.ports import HintMalformed, HintRefused
 from events.masterdata import Kind
 from events.model import Hint, Owner
 
 LARGEST_HINT = 256 * 1024
-DEAL_ENTITY = 2
 _RECORDS = {"contact": Kind.CUSTOMER, "product": Kind.PRODUCT}
 _HEADER = "x-ploomes-validation-key"
 _DOCUMENTS = ("order", "quote")
@@ -36,10 +38,13 @@ _ACTIONS = {
 """Names under which an action may be listed. Numbers differ between sources, so they are always asked for."""
 
 
-def read_hint(connection: str, validation_key: str, headers: Mapping[str, str], body: bytes) -> Hint | None:
-    """See `CrmDesk.read_hint`. A deal, and the documents of a deal, hint at the deal; contacts and products at themselves."""
+def read_hint(connection: str, settings: PloomesSettings, headers: Mapping[str, str], body: bytes) -> Hint | None:
+    """See `CrmDesk.read_hint`. A deal, and the documents of a deal, hint at the deal; contacts and products at themselves.
+
+    A write of our own is a hint only when it took something from others.
+    """
     given = next((value for name, value in headers.items() if name.lower() == _HEADER), "")
-    if not hmac.compare_digest(given.encode(), validation_key.encode()):
+    if not hmac.compare_digest(given.encode(), settings.validation_key.encode()):
         raise HintRefused(f"connection {connection}: the validation key is missing or wrong")
     if len(body) > LARGEST_HINT:
         raise HintMalformed("too large")
@@ -64,7 +69,8 @@ def read_hint(connection: str, validation_key: str, headers: Mapping[str, str], 
     if not _is_id(subject):
         return None
     kind = str(_RECORDS.get(entity, "deal"))
-    return Hint(connection=connection, kind=kind, id=str(subject), action=found["Action"].strip().lower()[:40])
+    hint = Hint(connection=connection, kind=kind, id=str(subject), action=found["Action"].strip().lower()[:40])
+    return hint if entity in _DOCUMENTS else told(settings, hint, found)
 
 
 def _is_id(value: Any) -> bool:

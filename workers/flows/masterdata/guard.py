@@ -30,6 +30,11 @@ def check(rules: Rules, side: Side, write: Write, current: Facts | None) -> None
         raise OwnerViolation(side, wrong)
 
 
+def written_over(rules: Rules) -> frozenset[str]:
+    """Fields that the bridge may write over on a record of the CRM's that is there."""
+    return frozenset(name for name in rules.owners if _allowed(rules, "crm", name, {name: "filled"}))
+
+
 def _allowed(rules: Rules, side: Side, name: str, current: Facts | None) -> bool:
     owner = rules.owners.get(name)
     if owner is None or name not in FIELDS[rules.kind] or name not in (rules.crm_writes if side == "crm" else rules.erp_writes):

@@ -45,17 +45,17 @@ class Body:
 class Translator:
     def __init__(self, name: str, settings: PloomesSettings, lookups: Lookups) -> None:
         self._name, self._settings, self._lookups = name, settings, lookups
-        registration = settings.fields.state_registration[:1]
-        self._custom: dict[Kind, dict[str, str]] = {
-            Kind.CUSTOMER: settings.fields.customer | ({"state_registration": registration[0]} if registration else {}),
-            Kind.PRODUCT: dict(settings.fields.product),
-        }
+        self._custom = {kind: settings.fields.mapped(kind) for kind in Kind}
 
     def reads(self, kind: Kind) -> frozenset[str]:
         return _NATIVE[kind] | self._custom[kind].keys()
 
     def writes(self, kind: Kind) -> frozenset[str]:
         return self.reads(kind) - _READ_ONLY
+
+    def custom(self, kind: Kind) -> frozenset[str]:
+        """Words that are custom fields here."""
+        return frozenset(self._custom[kind])
 
     # From Ploomes
 

@@ -1,7 +1,15 @@
 """Writing contacts and products: single calls, at most four at once, one answer for each record.
 
-There is no batch call, no version and no upsert, and a PATCH of `OtherProperties` or `Phones` replaces the whole array. So a few
-records at a time are read, and each is merged into what was just read there. A create looks before it makes:
+There is no batch call, no version and no upsert, and a PATCH of `OtherProperties` or `Phones` replaces the whole array:
+
+    we    read [theirs=1] ........ waiting for the budget ......... write [theirs=1, ours=2]
+    they                           write [theirs=9]                                            -> theirs=9 would be lost
+
+So 25 records at a time are read, and of those whose custom fields are to be written four at a time once more, their places in the
+budget taken before, when the first reading has grown old. What is left open is the time between this reading and the write, and a
+reading that the API answered stale: see `adapters.crm.ploomes.taken`.
+
+A create looks before it makes:
 
     what is found                                     then
     a record with our code                            it is ours, made by an earlier try
@@ -16,8 +24,10 @@ from __future__ import annotations
 
 import contextvars
 import threading
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -36,7 +46,9 @@ log = structlog.get_logger(__name__)
 
 AT_ONCE = 4
 CHUNK = 25
-"""Records read and then written: fewer cost more readings, more leave longer between a reading and its write."""
+"""Records read in one call."""
+FRESH = 0.5
+"""Seconds that a reading is good for to be merged into."""
 _OF_ALL = frozenset(["budget", "rate_limited", "deadline", "unreachable", "certificate", "unavailable", "empty_answer"])
 """Trouble that the next record would meet as well."""
 _IN_A_ROW = 8
@@ -49,6 +61,8 @@ class _Batch:
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
         self.rows: dict[str, Row] = {}
+        self.read_at = 0.0
+        """Of `time.monotonic`, before the reading was asked for."""
         self.stopped: PonteError | None = None
         self.making: set[tuple[str, str]] = set()
         self.failed_in_a_row = 0
@@ -79,8 +93,6 @@ class Writer:
     def __init__(self, name: str, client: PloomesClient, translator: Translator, book: PloomesBook) -> None:
         self._name, self._client, self._translator, self._book = name, client, translator, book
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix=f"ploomes-{name}")
-        self._own = ""
-        """Id of the key's user."""
 
     def write(self, kind: Kind, writes: Sequence[Write]) -> list[Written]:
         """See `RecordBook.write_records`. Raises `Misconfigured` (a refused key, a halted connection) and nothing else.
@@ -101,12 +113,31 @@ class Writer:
         seen: dict[tuple[str, str], list[Row]] = {}
         try:
             if batch.stopped is None:
+                batch.read_at = time.monotonic()
                 batch.rows = self._book.rows(batch.kind, list(dict.fromkeys(each.id for each in writes if each.id)))
                 seen = self._seen(batch.kind, [each for each in writes if not each.id])
         except PonteError as error:
             batch.stopped = error
-        waiting = [self._pool.submit(contextvars.copy_context().run, self._answered, batch, each, seen) for each in writes]
-        return [each.result() for each in waiting]
+        answers: list[Written] = []
+        for at in range(0, len(writes), AT_ONCE):
+            answers += self._few(batch, writes[at : at + AT_ONCE], seen)
+        return answers
+
+    def _few(self, batch: _Batch, writes: Sequence[Write], seen: Mapping[tuple[str, str], list[Row]]) -> list[Written]:
+        """Written at once, merged into a reading made just before where others' custom fields are at stake."""
+        merged = [each.id for each in writes if each.id and self._translator.custom(batch.kind) & each.fields.keys()]
+        with ExitStack() as ready:
+            try:
+                if batch.stopped is None and merged:
+                    ready.enter_context(self._client.http.ahead(len(writes)))
+                    if time.monotonic() - batch.read_at > FRESH:
+                        ready.enter_context(self._client.http.ahead(1))
+                        found = self._book.rows(batch.kind, merged)
+                        batch.rows = {number: row for number, row in batch.rows.items() if number not in merged} | found
+            except PonteError as error:
+                batch.stopped = error
+            begun = [self._pool.submit(contextvars.copy_context().run, self._answered, batch, each, seen) for each in writes]
+            return [each.result() for each in begun]
 
     def _seen(self, kind: Kind, creates: Iterable[Write]) -> dict[tuple[str, str], list[Row]]:
         """What is already there of the things to be made, by what they are looked for by."""
@@ -191,12 +222,7 @@ class Writer:
             return ours[:1]
         unmarked = [row for row in rows if not codes[row["Id"]]]
         # A name alone says little: only what this bridge itself made counts.
-        return [row for row in unmarked if row.get("CreatorId") == self._user()] if by == "name" else unmarked
-
-    def _user(self) -> Any:
-        if not self._own:
-            self._own = str(self._client.control().get("Id"))
-        return int(self._own)
+        return [row for row in unmarked if str(row.get("CreatorId")) == self._client.user()] if by == "name" else unmarked
 
     def _send(self, method: str, path: str, body: Mapping[str, Any], kind: Kind) -> Row:
         """The record as it then stands, whole; {} when the answer does not show it so."""
