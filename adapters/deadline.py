@@ -96,5 +96,7 @@ class DeadlineTransport(httpx.HTTPTransport):
     """
 
     def __init__(self, url: str, *, limits: httpx.Limits) -> None:
-        super().__init__(limits=limits, proxy=_proxy(httpx.URL(url)))
+        target = httpx.URL(url)
+        # without TLS, no certificates are loaded: they cost more than all the rest
+        super().__init__(verify=target.scheme != "http", limits=limits, proxy=_proxy(target))
         self._pool._network_backend = _Backend(self._pool._network_backend)
