@@ -23,15 +23,15 @@ from workers.handling import Done
 
 FLOOD = 50
 """So many hints of a bridge wait: an import, or a bulk change."""
-
 TOLD_WITHIN = timedelta(hours=1)
 """A webhook of our own write that comes later was replayed: by then people have seen the record, and left it so."""
 
+
 def hint_received(room: Room, claim: Claim) -> Done:
     event = claim.event
-    if event.subject_kind in set(Kind):
     if event.payload.get("taken"):
         return _put_back(room, claim)
+    if event.subject_kind in set(Kind):
         return _record_hinted(room, claim)
     if event.subject_kind != "deal":
         return Done(Outcome.superseded("kind_not_carried"))
@@ -41,9 +41,6 @@ def hint_received(room: Room, claim: Claim) -> Done:
     return Done(Outcome.applied(code=events[0].type if events else "nothing_new"), events)
 
 
-def _record_hinted(room: Room, claim: Claim) -> Done:
-    event, kind = claim.event, Kind(claim.event.subject_kind)
-    bridge = room.bridge(event.bridge)
 def _put_back(room: Room, claim: Claim) -> Done:
     """People's words stand in this event: they go once it is done, and a replay finds nothing to restore."""
     event = claim.event
@@ -57,6 +54,9 @@ def _put_back(room: Room, claim: Claim) -> Done:
     return Done(outcome, write=lambda tx: tx.erase_payload(event.id))
 
 
+def _record_hinted(room: Room, claim: Claim) -> Done:
+    event, kind = claim.event, Kind(claim.event.subject_kind)
+    bridge = room.bridge(event.bridge)
     if not carried(room, bridge, kind) or not intake.begun(room, event.bridge, kind):
         return Done(Outcome.superseded("kind_not_carried"))
     side: Side = "crm" if event.connection == bridge.crm else "erp"
