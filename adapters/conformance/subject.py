@@ -132,7 +132,7 @@ class Subject:
     # --- people in a CRM
 
     def sell(self, *, win: bool = True, document: bool = True) -> str:
-        """A deal of `customer` with three of the first of `goods` at its price, won or not, with or without its document. Its id."""
+        """A deal of `customer` with three of the first of `goods` at its price, won or not, with its document or none. Its id."""
         raise _nobody("sell")
 
     def win(self, deal_id: str) -> None:
