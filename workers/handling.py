@@ -138,7 +138,7 @@ def outcome_of(room: Room, claim: Claim, error: Exception) -> Outcome:
             # a locked or restarted database; if it does not take this either, the lease runs out and the work is done again
             due, trouble = now + timedelta(seconds=backoff(claim.attempt)), trouble_of(error)
             return Outcome.later(trouble.code, due, trouble.sentence, owner="operator", fix=trouble.fix)
-        case NotFound() if claim.attempt < LOOKS:
+        case NotFound() if claim.attempt < LOOKS or claim.last_code != error.code:
             # what was just told of or made may be missing from a reading that lags behind; and what was deleted between a reading
             # and a write is found deleted by the next look
             due = now + timedelta(seconds=backoff(claim.attempt))

@@ -130,7 +130,7 @@ def _event_row(id_: str, new: NewEvent, now: dt.datetime) -> dict[str, Any]:
 def claim(conn: Connection, event_id: str, worker: str, lease: float, now: dt.datetime) -> Claim | None:
     """Take the row if it is its line's head and due. Raises `IntegrityError` where another one of its line was taken meanwhile."""
     seen = conn.execute(
-        select(mailbox.c.seq, mailbox.c.state, mailbox.c.token, mailbox.c.attempts)
+        select(mailbox.c.seq, mailbox.c.state, mailbox.c.token, mailbox.c.attempts, mailbox.c.code)
         .where(mailbox.c.event_id == event_id, mailbox.c.settled_at.is_(None), is_due(now), is_head())
         .with_for_update(skip_locked=True, of=mailbox)
     ).one_or_none()
@@ -150,7 +150,7 @@ def claim(conn: Connection, event_id: str, worker: str, lease: float, now: dt.da
     if taken.rowcount != 1:
         return None
     (event, _), releases_seen = load(conn, event_id), newest_release(conn)
-    return Claim(event, token, seen.attempts + 1, until, releases_seen)
+    return Claim(event, token, seen.attempts + 1, until, releases_seen, seen.code)
 
 
 def settle(conn: Connection, claim: Claim, outcome: Outcome, now: dt.datetime) -> bool:

@@ -84,6 +84,15 @@ def test_what_is_not_shown_is_looked_for_four_times_before_a_person_is_asked(sta
     assert ends == ["later", "later", "later", "dead"]
 
 
+def test_what_is_not_shown_after_other_trouble_is_looked_for_again_all_the_same(stage: Stage) -> None:
+    event_id = one_event(stage)
+    ends = []
+    for error in [TryLater("deadline", "slow")] * 5 + [NotFound("gone", "it is gone")] * 2:
+        ends.append(handling.handle(stage.room, raising(error), event_id).state)
+        stage.clock.forward(handling.BACKOFF_MOST * 2)
+    assert ends == ["later"] * 6 + ["dead"]
+
+
 @pytest.mark.parametrize("call", ["return_deal", "write_status", "add_note", "add_task"])
 def test_a_deal_that_is_deleted_between_its_reading_and_a_write_parks_nothing(stage: Stage, call: str) -> None:
     def deleted() -> None:

@@ -44,8 +44,8 @@ class Redundant(PonteError):
         self.seconds = seconds
 
 
-class Empty(PonteError):
-    """Omie says that there are no records. What that proves is the caller's to decide."""
+class Empty(TryLater):
+    """Omie says that there are no records. What that proves is the caller's to decide; to who does not, it proves nothing."""
 
 
 class Emptiness:
