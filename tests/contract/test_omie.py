@@ -113,6 +113,13 @@ def test_a_list_that_wrongly_shows_nothing_is_not_believed(house: House, skip: i
     assert [each.id for each in found] == [made.id]
 
 
+def test_payment_terms_that_wrongly_show_none_are_asked_for_later(house: House) -> None:
+    house.twin.fault("empty", path="ListarParcelas", times=50)
+    with pytest.raises(TryLater):
+        house.a_minute_later().create_order(order(), house.customer_id(), KEY, 1)
+    assert house.orders(KEY) == []
+
+
 def test_an_order_that_is_not_shown_yet_is_looked_for_and_not_made_again(house: House) -> None:
     house.twin.fault("stale", path="Consultar|Listar", seconds=600)
     erp = house.erp()
