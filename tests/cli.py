@@ -57,9 +57,10 @@ timezone = "America/Sao_Paulo"
 class Stage:
     """A home folder with a configuration and a journal, and the flow at work on two systems in memory."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, journal: str = "sqlite") -> None:
         self.path = home / "ponte.toml"
-        self.path.write_text(CONFIG.format(broker=free_port(), crm=free_port(), erp=free_port()))
+        config = CONFIG.replace("[ponte]", f'[ponte]\njournal = "{journal}"', 1)
+        self.path.write_text(config.format(broker=free_port(), crm=free_port(), erp=free_port()))
         (home / "user.key").write_text("canary-user-key\n")
         self.config = load(self.path)
         self.clock = Clock()

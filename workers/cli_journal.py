@@ -32,7 +32,7 @@ event_app = typer.Typer(help="One event: see what it says, and mend it.", no_arg
 
 
 def register(app: typer.Typer) -> None:
-    for command in (errors, retry, replay, skip, archive, migrate):
+    for command in (errors, retry, replay, skip, archive, forget, migrate):
         app.command()(command)
     app.add_typer(event_app, name="event")
 
@@ -120,6 +120,25 @@ def archive(
     from workers.commands import archive as command
 
     raise typer.Exit(command.run(config, before, to, dry_run=dry_run, as_json=as_json))
+
+
+def forget(
+    thing: Annotated[
+        str, typer.Argument(help="customer:ID (the CRM's id), cpf:NUMBER, cnpj:NUMBER, an e-mail address; - reads it from stdin.")
+    ],
+    config: ConfigPath = None,
+    bridge: Bridge = "",
+    archives: Annotated[
+        list[Path] | None, typer.Option("--archive", help="An archive outside of the home folder. Several times for several.")
+    ] = None,
+    dry_run: DryRun = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Erase what is kept of a person or customer, while the fleet stands still; ids and states stay. Exit 1 when it may not be."""
+    from workers.commands import forget as command
+
+    raise typer.Exit(command.run(config, thing, bridge=bridge, archives=archives or [], dry_run=dry_run, yes=yes, as_json=as_json))
 
 
 def migrate(

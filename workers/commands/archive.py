@@ -11,7 +11,7 @@ import gzip
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -22,6 +22,8 @@ from workers.commands.common import console, emit, moment, opened, plural, who, 
 from workers.commands.progress import counting
 
 FORMAT = "ponte archive 1"
+PART = ".part"
+"""What the name of an unfinished file ends with."""
 BATCH = 500
 
 
@@ -69,24 +71,31 @@ def run(path: Path | None, before: str, to: Path, *, dry_run: bool = False, as_j
 
 
 def write(journal: Journal, until: dt.datetime, to: Path, *, quiet: bool = False) -> int:
-    """The whole file, or none. Readable by its owner alone. Returns how many events."""
-    part = to.with_name(to.name + ".part")
-    part.unlink(missing_ok=True)
-    digest, count = hashlib.sha256(), 0
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as raw:
-        with _packed(raw, to) as file, counting("archived", None, quiet=quiet) as tell:
+    """The whole file, or none. Returns how many events."""
 
-            def put(document: Any) -> None:
+    def documents() -> Iterator[dict[str, Any]]:
+        yield {"format": FORMAT, "before": until.isoformat(), "made_at": journal.clock().isoformat()}
+        with counting("archived", None, quiet=quiet) as tell:
+            for count, (event, row, calls) in enumerate(journal.settled_before(until), 1):
+                yield {"event": asdict(event), "mailbox": asdict(row), "calls": calls}
+                tell(count)
+
+    return store(documents(), to)
+
+
+def store(documents: Iterable[Mapping[str, Any]], to: Path) -> int:
+    """A file of these lines, header first; whole, or as it was before. Readable by its owner alone. Returns how many events."""
+    part = to.with_name(to.name + PART)
+    part.unlink(missing_ok=True)
+    digest, lines = hashlib.sha256(), 0
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as raw:
+        with _packed(raw, to) as file:
+            for document in documents:
                 line = (json.dumps(document, ensure_ascii=False, default=_plain) + "\n").encode()
                 digest.update(line)
                 file.write(line)
-
-            put({"format": FORMAT, "before": until.isoformat(), "made_at": journal.clock().isoformat()})
-            for event, row, calls in journal.settled_before(until):
-                put({"event": asdict(event), "mailbox": asdict(row), "calls": calls})
-                count += 1
-                tell(count)
-            file.write((json.dumps({"events": count, "sha256": digest.hexdigest()}) + "\n").encode())
+                lines += 1
+            file.write((json.dumps({"events": lines - 1, "sha256": digest.hexdigest()}) + "\n").encode())
         raw.flush()
         os.fsync(raw.fileno())
     part.replace(to)
@@ -95,7 +104,7 @@ def write(journal: Journal, until: dt.datetime, to: Path, *, quiet: bool = False
         os.fsync(folder)
     finally:
         os.close(folder)
-    return count
+    return lines - 1
 
 
 def prune(journal: Journal, until: dt.datetime, to: Path, *, quiet: bool = False) -> tuple[int, int]:
