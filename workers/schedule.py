@@ -26,15 +26,15 @@ from workers.flows.masterdata.ownership import Side
 from workers.flows.order_plan import OrderState
 from workers.flows.sightings import look_at_deal, order_events
 from workers.handling import worker_name
+from workers.leading import leading
 from workers.notices import notices_for
 
 log = structlog.get_logger()
 
 OUTSTANDING_AT_MOST = 100
 """Messages that may wait in a lane before the sweep adds no more."""
-POLL_LEASE = 120.0
 PAGES = 20
-"""Of one feed in one poll: the lease outlasts them, and the next poll goes on."""
+"""Of one feed in one poll: the next one goes on."""
 HELD_UP_LOOK = 30.0
 """Seconds between two looks for deals that are held up."""
 
@@ -101,23 +101,22 @@ def poll(room: Room, connection: str) -> int:
     The cursor is the source's own time, never ours, and moves only after the events of what was seen are in the journal.
     """
     settings = room.config.connections[connection]
-    leader = f"poll:{connection}"
-    if not room.journal.lead(leader, worker_name(), POLL_LEASE):
-        return -1
     bridges = {name: each for name, each in room.config.bridges.items() if connection in (each.crm, each.erp)}
-    try:
+    with leading(room.journal, f"poll:{connection}", room.config.ponte.lease_seconds) as ours:
+        if not ours:
+            return -1
         if not bridges:
             return 0
-        with recording():
-            seen = _poll_crm(room, *room.config.bridge_of_crm(connection)) if settings.role == "crm" else _poll_erp(room, bridges)
-    except PonteError as error:
-        if isinstance(error, Misconfigured):
-            room.halt(connection, error)
-        if error.code != "breaker_open":  # said once, when it was opened
-            log.warning("poll_failed", connection=connection, code=error.code, owner=str(error.owner), cure=error.fix)
-        return 0
-    finally:
-        room.journal.resign(leader, worker_name())
+        try:
+            with recording():
+                of_crm = settings.role == "crm"
+                seen = _poll_crm(room, *room.config.bridge_of_crm(connection)) if of_crm else _poll_erp(room, bridges)
+        except PonteError as error:
+            if isinstance(error, Misconfigured):
+                room.halt(connection, error)
+            if error.code != "breaker_open":  # said once, when it was opened
+                log.warning("poll_failed", connection=connection, code=error.code, owner=str(error.owner), cure=error.fix)
+            return 0
     _reachable_again(room, connection)
     return seen
 
@@ -156,13 +155,8 @@ def _poll_feed(room: Room, name: str, bridge: Bridge, kind: Kind, side: Side) ->
     try:
         if not carried(room, bridge, kind) or not intake.begun(room, name, kind):
             return 0
-        if not room.journal.lead(leader, worker_name(), POLL_LEASE):
-            return 0
-        try:
-            with recording():
-                return intake.take_in(room, name, kind, side, pages=PAGES)
-        finally:
-            room.journal.resign(leader, worker_name())
+        with leading(room.journal, leader, room.config.ponte.lease_seconds) as ours, recording():
+            return intake.take_in(room, name, kind, side, pages=PAGES) if ours else 0
     except PonteError as error:
         if isinstance(error, Misconfigured) and error.connection:
             room.halt(error.connection, error)

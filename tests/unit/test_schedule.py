@@ -6,16 +6,20 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import select
 
 from adapters.errors import TryLater
 from events.model import ErpStage, Verdict
 from events.ring import Doorbell
 from events.store import NewEvent, Outcome
+from events.store.schema import leases
 from tests.fakes import EPOCH, FakeCrm, Wire
+from tests.fleet.crew import until
 from tests.stage import Stage, staged
 from workers import handling, schedule
 from workers.bootstrap import Room
 from workers.config import Bridge, Config, Connection
+from workers.leading import leading
 from workers.routes import ROUTES
 
 
@@ -175,3 +179,26 @@ def test_a_deal_that_is_held_up_is_said_to_its_salesperson_once(stage: Stage) ->
         for each in stage.journal.due():
             handling.handle(stage.room, ROUTES, each.event_id)
     assert len([note for note in stage.crm.deals["1"].notes.values() if "held up" in note]) == 1
+
+
+def test_a_leader_that_works_for_long_keeps_its_place_and_a_dead_one_is_followed_within_a_lease(stage: Stage) -> None:
+    journal = stage.journal
+    with leading(journal, "long", 0.3) as ours:
+        assert ours
+        first = _ends(stage, "long")
+        stage.clock.forward(0.2)  # most of the lease has gone by
+        until(lambda: _ends(stage, "long") > first, "it is renewed")
+        stage.clock.forward(0.2)
+        assert not journal.lead("long", "another", 1)
+    assert journal.lead("long", "another", 1), "given back at the end"
+    assert journal.lead("records:erp:main:product", "killed", stage.room.config.ponte.lease_seconds)
+    with leading(journal, "records:erp:main:product", 30) as ours:
+        assert not ours
+    stage.clock.forward(stage.room.config.ponte.lease_seconds)
+    with leading(journal, "records:erp:main:product", 30) as ours:
+        assert ours
+
+
+def _ends(stage: Stage, name: str) -> datetime:
+    with stage.journal.db.reading() as conn:
+        return conn.execute(select(leases.c.until).where(leases.c.name == name)).scalar_one()
