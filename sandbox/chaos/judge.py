@@ -37,6 +37,7 @@ VIOLATIONS = (
     "notes_doubled",
     "tasks_doubled",
     "messages_doubled",
+    "news_of_nobody",
     "customers_doubled",
     "records_lost",
     "records_doubled",
@@ -152,21 +153,24 @@ class Judge:
         self._messages()
 
     def _messages(self) -> None:
-        """Chat has no marks: of each title no more may have come than the journal has notices that say it."""
-        due: Counter[str] = Counter()
+        """Chat has no marks: of each title no more may have come than the journal has decisions that say it."""
+        due: defaultdict[str, set[str]] = defaultdict(set)
         with self.journal.db.reading() as conn:
             told = (
                 select(payloads.c.body).join(events, events.c.id == payloads.c.event_id).where(events.c.type == "TellSalesperson")
             )
             for body in conn.execute(told).scalars():
                 if body["channel"] == "0":
-                    due[compose(body["kind"], body["facts"], "pt-BR", "America/Sao_Paulo").title] += 1
+                    # by decisions, not by events: a decision that is two events is one all the same
+                    due[compose(body["kind"], body["facts"], "pt-BR", "America/Sao_Paulo").title].add(body["decision"])
+                if body["channel"] == "crm" and body["kind"] == "finance_changed":
+                    self.verdict.broken("news_of_nobody", body["deal_id"], "an edit of finance's is told, and nobody made one")
         sent: Counter[str] = Counter()
         for (title, _body), count in self.sink.messages.items():
             sent[title] += count
         for title, count in sent.items():
-            if count > due[title]:
-                self.verdict.broken("messages_doubled", title, f"{count} messages of {due[title]} notices")
+            if count > len(due[title]):
+                self.verdict.broken("messages_doubled", title, f"{count} messages of {len(due[title])} decisions")
 
     # --- master data
 

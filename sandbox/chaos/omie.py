@@ -125,6 +125,10 @@ class OmieBooks:
     def refuse(self, sale: str, why: str) -> None:
         self._act(sale, "cancel" if int(sale) % 2 else "refuse", why)
 
+    def cancel(self, sale: str, why: str) -> None:
+        """For good: no column brings it back."""
+        self._act(sale, "cancel", why)
+
     def invoice(self, sale: str) -> None:
         self._act(sale, "invoice")
 

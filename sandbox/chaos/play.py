@@ -22,7 +22,7 @@ from sqlalchemy.exc import OperationalError
 
 from events.store import Journal
 from events.store.schema import events, mailbox
-from sandbox.chaos import erps
+from sandbox.chaos import erps, saboteur
 from sandbox.chaos.cases import Case, Play, Waits, draw
 from sandbox.chaos.crm import Crm
 from sandbox.chaos.judge import VIOLATIONS, Judge, Verdict, writes_of_the_bridge
@@ -53,6 +53,8 @@ class Options:
     step_kills: float = 0.08
     """Share of the deals at one of whose steps a worker dies."""
     storm: bool = True
+    without: tuple[str, ...] = ()
+    """Safeguards that are switched off (`sandbox.chaos.saboteur`)."""
 
 
 @dataclass
@@ -74,6 +76,10 @@ class Report:
     writes: dict[str, int] = field(default_factory=dict)
     seconds: float = 0
     findings: list[str] = field(default_factory=list)
+    without: tuple[str, ...] = ()
+    """Safeguards that were switched off."""
+    caught: dict[str, int] = field(default_factory=dict)
+    """Where some were off: how often each of the others caught something."""
 
     @property
     def ok(self) -> bool:
@@ -109,6 +115,8 @@ def play(home: Path, options: Options, say: Say) -> Report:
         shutil.rmtree(home)
     home.mkdir(parents=True)
     world = build(home, erp=options.erp, journal=options.journal)
+    world.sabotaged = bool(options.without)
+    saboteur.switch_off(world.faults, options.without)
     sink = Sink(world.sink_port)
     try:
         sink.start()
@@ -120,12 +128,16 @@ def play(home: Path, options: Options, say: Say) -> Report:
     return report
 
 
+def quietly() -> None:
+    for library in ("httpx", "httpcore", "adapters"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+
+
 class _Chaos:
     def __init__(self, world: World, sink: Sink, options: Options, say: Say) -> None:
         self.world, self.sink, self.options, self.say = world, sink, options, say
-        for library in ("httpx", "httpcore", "adapters"):
-            logging.getLogger(library).setLevel(logging.WARNING)
-        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+        quietly()
         self.chance = random.Random(options.seed)
         self.crm = Crm(world.home, world.crm.url, world.down)
         self.erp = erps.books(world.erp_name, world.home, world.erp.url)
@@ -262,7 +274,8 @@ class _Chaos:
         options, mischief = self.options, self.mischief
         mischief.count_steps()
         deaths = sum(mischief.steps.values())
-        report = Report(options.cases, options.seed, options.erp, _engine(options))
+        report = Report(options.cases, options.seed, options.erp, _engine(options), without=options.without)
+        report.caught = dict(saboteur.catches(self.world.faults))
         report.kills, report.kills_that_hit = mischief.kills + deaths, mischief.hits + deaths
         report.steps, report.faults = dict(sorted(mischief.steps.items())), dict(sorted(mischief.done.items()))
         report.violations = verdict.violations

@@ -138,6 +138,8 @@ class World:
     runner: subprocess.Popen[bytes] | None = None
     others: list[subprocess.Popen[bytes]] = field(default_factory=list)
     starts: int = 0
+    sabotaged: bool = False
+    """Its workers may be told to go without a safeguard (`sandbox.chaos.saboteur`)."""
     down: threading.RLock = field(default_factory=threading.RLock)
     """Held while an end is down: people wait for their screens to come back."""
 
@@ -157,7 +159,7 @@ class World:
 
     def _launch(self, path: Path, out: object) -> subprocess.Popen[bytes]:
         environment = {**os.environ, "PONTE_FAULTS": str(self.faults), "PYTHONPATH": str(ROOT)}
-        argv = [sys.executable, "-m", "sandbox.chaos.fleet", str(path)]
+        argv = [sys.executable, "-m", "sandbox.chaos.fleet", str(path), *(["--sabotaged"] if self.sabotaged else [])]
         return subprocess.Popen(argv, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out)  # type: ignore[call-overload, no-any-return]
 
     def wait_ready(self) -> None:
