@@ -1,4 +1,4 @@
-"""The webhook gateway: `POST /webhooks/<connection>` in, a hint in the journal, 204 out.
+"""The webhook gateway: `POST /webhooks/<connection>`, with or without a key behind it, in; a hint in the journal, 204 out.
 
 A webhook is a reason to look, never a fact: its content is verified, and then only the id in it is kept. The answer waits for the
 journal's commit and for nothing else, since the CRMs that switch slow hooks off give 5 to 10 seconds. Whoever repeats, doubles
@@ -34,7 +34,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from adapters.ports import HintMalformed, HintRefused
+from adapters.ports import WEBHOOK_KEY, HintMalformed, HintRefused
 from events.catalogue import look_thing
 from events.model import Hint
 from events.store import NewEvent
@@ -53,7 +53,7 @@ PER_SECOND, BURST = 100.0, 1000.0
 
 
 class HintReader(Protocol):
-    """Of a CRM adapter, the part that the gateway needs (`adapters.ports.CrmDesk`)."""
+    """Of an adapter, the part that the gateway needs (`adapters.ports.CrmDesk`, `Hears`)."""
 
     def read_hint(self, headers: Mapping[str, str], body: bytes) -> Hint | None: ...
 
@@ -91,7 +91,8 @@ def make_gateway(
         desk = desks.get(name)
         if desk is None:
             return Response(status_code=404)
-        answer = await in_time(lambda: receive(name, desk, dict(request.headers), body), journal_seconds)
+        key = {WEBHOOK_KEY: request.path_params["key"]} if "key" in request.path_params else {}
+        answer = await in_time(lambda: receive(name, desk, dict(request.headers) | key, body), journal_seconds)
         if answer is None:
             log.error("hint_not_recorded", connection=name, error="timeout", owner="operator", cure="see `ponte doctor`")
             return Response(status_code=503, headers={"Retry-After": "5"})
@@ -146,6 +147,7 @@ def make_gateway(
     return Starlette(
         routes=[
             Route("/webhooks/{connection}", webhook, methods=["POST"]),
+            Route("/webhooks/{connection}/{key}", webhook, methods=["POST"]),
             Route("/healthz", healthz, methods=["GET"]),
             Route("/health", details, methods=["GET"]),
         ],

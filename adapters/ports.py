@@ -153,6 +153,28 @@ class HintMalformed(Exception):
     """The webhook's body is not one of this system's: 400, nothing recorded."""
 
 
+WEBHOOK_KEY = "x-webhook-key"
+"""Header under which the gateway hands on the last part of a webhook's path: `POST /webhooks/<connection>/<key>`, for systems that
+can neither sign nor set a header."""
+
+
+@runtime_checkable
+class Hears(Protocol):
+    """An ERP that sends webhooks."""
+
+    def webhooks_wanted(self) -> bool:
+        """Whether the settings have what proves one; else they are refused, and nobody waits for any."""
+        ...
+
+    def read_hint(self, headers: Mapping[str, str], body: bytes) -> Hint | None:
+        """As `CrmDesk.read_hint`, of orders (`order`), customers and products."""
+        ...
+
+    def belonging(self, kind: Kind, ids: Collection[str]) -> Collection[str]:
+        """Those of these ids that are customers or products as the feed tells of them; in its register may be others."""
+        ...
+
+
 class CustomerBook(Protocol):
     """Customers in an ERP."""
 

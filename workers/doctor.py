@@ -21,6 +21,7 @@ from workers.bootstrap import Room, adapter, open_journal
 from workers.broker import broker_findings, secret_file
 from workers.config import Config, ConfigError, Connection
 from workers.doctor_fleet import backlog, clocks, fleet, one_fleet
+from workers.doctor_webhooks import webhooks
 from workers.findings import SKEW_SECONDS, Finding
 from workers.flows.masterdata.ends import kinds_hinted
 
@@ -201,6 +202,8 @@ def ends(room: Room, fix: bool) -> Iterator[Finding]:
             yield from _health(name, health)
             if health.reachable and not health.problems:
                 yield from _capabilities(name, connection, end)
+            if health.reachable and connection.role == "erp" and room.journal.ready():
+                yield from webhooks(room, name, end)
         except PonteError as error:
             yield Finding(
                 name, False, f"{error.code}: {error.sentence}", error.fix or "see the connection's settings", str(error.owner)

@@ -14,12 +14,12 @@ from adapters.errors import Misconfigured, PonteError
 from adapters.http import recording
 from events.catalogue import Lane, order_thing
 from events.masterdata import Kind
-from events.model import Deal, ErpOrder
-from events.store import NewEvent, OrderRow, Which
+from events.model import Deal
+from events.store import NewEvent, Which
 from workers import keeping
 from workers.bootstrap import Room
 from workers.config import Bridge
-from workers.flows.lineage import deal_of, predecessors
+from workers.flows.erp_hints import owner_of
 from workers.flows.masterdata import ceilings, figures, intake, reconcile, sellers
 from workers.flows.masterdata.ends import carried
 from workers.flows.masterdata.ownership import Side
@@ -197,26 +197,13 @@ def _poll_erp(room: Room, bridges: Mapping[str, Bridge]) -> int:
     for order in erp.changed_orders(_since(room, first.erp, first, erp.capabilities.overlap)):
         newest = max(newest or order.changed_at, order.changed_at)
         seen += 1
-        owner = _owner(room, bridges, order)
+        owner = owner_of(room, bridges, order)
         if owner is not None:
             name, deal_id, row = owner
             room.journal.publish(order_events(name, deal_id, order, row))
     if newest:
         _move_cursor(room, first.erp, newest)
     return seen
-
-
-def _owner(room: Room, bridges: Mapping[str, Bridge], order: ErpOrder) -> tuple[str, str, OrderRow | None] | None:
-    """The bridge, the deal and what the bridge knows of it; None for an order that is nobody's."""
-    for name in bridges:
-        row = room.journal.order_by_erp(name, order.id) or room.journal.order_by_key(name, order.key)
-        if row is not None:
-            return name, row.deal_id, row
-    bearing = [
-        (name, deal_id, room.journal.order(name, deal_id)) for name in bridges if (deal_id := deal_of(name, order.key)) is not None
-    ]
-    # a predecessor belongs to its lineage; else of `main` and `main-two` the longer name counts
-    return max(bearing, key=lambda each: (order.id in predecessors(each[2]), len(each[0])), default=None)
 
 
 def _move_cursor(room: Room, connection: str, newest: datetime) -> None:

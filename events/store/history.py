@@ -60,6 +60,12 @@ class History:
         found = self._pairs(whole().where(*about, events.c.type.in_(list(types))).order_by(events.c.seq.desc()).limit(1))
         return found[0][0] if found else None
 
+    def last_of(self, connection: str, type_: str) -> dt.datetime | None:
+        """When the newest event of this type came from this connection."""
+        here = (events.c.connection == connection, events.c.type == type_)
+        with self.db.reading() as conn:
+            return conn.execute(select(events.c.observed_at).where(*here).order_by(events.c.seq.desc()).limit(1)).scalar()
+
     def story(
         self,
         thing: str | None = None,

@@ -19,8 +19,8 @@ from workers.commands import adopt
 from workers.commands.explain import lines
 from workers.explain import find, story
 from workers.faults import STEPS
+from workers.flows.erp_hints import owner_of
 from workers.flows.lineage import deal_of, order_key, predecessors
-from workers.schedule import _owner
 
 FIRST, SECOND, THIRD = "PONTE-main-1", "PONTE-main-1~2", "PONTE-main-1~3"
 
@@ -414,7 +414,7 @@ def test_a_predecessor_belongs_to_its_lineage_whatever_the_bridges_are_called(st
     stage.win(30, "two-5")
     stage.settle()
     for sale in (first, stage.sales("two-5")[-1]):
-        owner = _owner(stage.room, bridges, stage.erp.order(sale.id))
+        owner = owner_of(stage.room, bridges, stage.erp.order(sale.id))
         assert owner is not None and owner[:2] == ("main", "two-5"), sale
     unknown = stage.erp.order(first.id).model_copy(update={"id": "98", "key": "PONTE-main-two-6~2"})
     assert _owner(stage.room, bridges, unknown) == ("main-two", "6", None)

@@ -15,6 +15,7 @@ from events.masterdata import Kind
 from events.model import Hint
 from events.store import Claim, Outcome, State
 from workers.bootstrap import Room
+from workers.flows import erp_hints
 from workers.flows.masterdata import figures, guard, intake
 from workers.flows.masterdata.ends import EVENT, carried, ends
 from workers.flows.masterdata.ownership import Side
@@ -33,6 +34,8 @@ def hint_received(room: Room, claim: Claim) -> Done:
         return _put_back(room, claim)
     if event.subject_kind in set(Kind):
         return _record_hinted(room, claim)
+    if event.subject_kind == "order":
+        return erp_hints.order_hinted(room, claim)
     if event.subject_kind != "deal":
         return Done(Outcome.superseded("kind_not_carried"))
     deal = room.crm(event.connection).deal(event.subject_id)
@@ -64,6 +67,8 @@ def _record_hinted(room: Room, claim: Claim) -> Done:
         return Done(Outcome.superseded("not_in_the_erp"))
     if _polled(room, claim, kind) and room.journal.backlog(event.bridge, [event.type]).get(State.DUE, 0) > FLOOD:
         return Done(Outcome.superseded("left_to_the_poll"))
+    if side == "erp" and erp_hints.is_stranger(room, event.bridge, kind, event.subject_id):
+        return Done(Outcome.superseded("not_carried"))
     news = intake.look(room, event.bridge, kind, side, [event.subject_id], event.id, Lane.CONTROL)
     return Done(Outcome.applied(code=EVENT[kind] if news else "nothing_new"))
 

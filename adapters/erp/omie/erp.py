@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from adapters.erp.omie import checks, customers, orders, readings
+from adapters.erp.omie import checks, customers, orders, readings, webhooks
 from adapters.erp.omie.client import Omie
 from adapters.erp.omie.gaps import gaps
 from adapters.erp.omie.lists import PAGE
@@ -14,9 +14,9 @@ from adapters.erp.omie.records import Records
 from adapters.erp.omie.settings import OmieSettings
 from adapters.errors import PonteError
 from adapters.http import Takes, within
-from adapters.ports import Erp, ErpCapabilities, Health, RecordBook, RecordCapabilities
+from adapters.ports import Erp, ErpCapabilities, Health, Hears, RecordBook, RecordCapabilities
 from events.masterdata import Gone, Kind, Page, Record, Write, Written
-from events.model import Customer, ErpOrder, Order, Reason
+from events.model import Customer, ErpOrder, Hint, Order, Reason
 
 _CLOCK_TOLERANCE = 5.0
 
@@ -65,6 +65,18 @@ class OmieErp:
 
     def close(self) -> None:
         self.omie.close()
+
+    # --- webhooks
+
+    def webhooks_wanted(self) -> bool:
+        return bool(self.omie.settings.webhook_key)
+
+    def read_hint(self, headers: Mapping[str, str], body: bytes) -> Hint | None:
+        return webhooks.read_hint(self.name, self.omie.settings, headers, body)
+
+    def belonging(self, kind: Kind, ids: Collection[str]) -> Collection[str]:
+        with within(self._total):
+            return self._records.belonging(kind, ids)
 
     # --- customers
 
@@ -151,3 +163,4 @@ class OmieErp:
 
 _PLAYS: type[Erp] = OmieErp  # every role, checked by mypy
 _KEEPS: type[RecordBook] = OmieErp
+_HEARS: type[Hears] = OmieErp

@@ -53,7 +53,12 @@ def _listed(omie: Omie, order_id: str, redundant: TryLater) -> Row:
     )
     if not shown.isdigit():
         raise redundant
-    for row in rows_of(omie.read(ORDERS, "ListarPedidos", _around(int(shown))), "pedido_venda_produto"):
+    try:
+        rows = rows_of(omie.read(ORDERS, "ListarPedidos", _around(int(shown))), "pedido_venda_produto")
+    except Empty:  # only its own consultation says that it is gone
+        control(omie)
+        raise redundant from None
+    for row in rows:
         if text(part(row, "cabecalho"), "codigo_pedido") == order_id:
             return row
     raise redundant

@@ -36,6 +36,8 @@ class OmieSettings(BaseModel):
     url: str = "https://app.omie.com.br/api/v1/"
     app_key: str = Field(repr=False)
     app_secret: str = Field(repr=False)
+    webhook_key: str = Field(default="", repr=False)
+    """Last part of the URL that Omie's webhooks are registered with: any long random text. Empty: none are taken, polls only."""
     category: str
     """Code of the sales category that every order bears, such as `1.01.01`."""
     current_account: int

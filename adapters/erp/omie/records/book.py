@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from adapters.erp.omie import customers, products
@@ -86,6 +86,13 @@ class Records:
 
     def _belongs(self, kind: Kind, row: Row) -> bool:
         return kind is not Kind.CUSTOMER or is_customer(self.omie, row)
+
+    def belonging(self, kind: Kind, ids: Collection[str]) -> Collection[str]:
+        """Of customers: those that are there and are no mere suppliers or carriers. A product always belongs."""
+        thing = THINGS[kind]
+        if kind is not Kind.CUSTOMER:
+            return set(ids)
+        return {str(row[thing.id_tag]) for row in self._rows(thing, list(ids)) if self._belongs(kind, row)}
 
     def records(self, kind: Kind, ids: Sequence[str]) -> Mapping[str, Record | Gone]:
         """Each that is not listed is asked for by itself: only Omie's own "not registered" makes it gone."""
