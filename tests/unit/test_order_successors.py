@@ -417,7 +417,7 @@ def test_a_predecessor_belongs_to_its_lineage_whatever_the_bridges_are_called(st
         owner = owner_of(stage.room, bridges, stage.erp.order(sale.id))
         assert owner is not None and owner[:2] == ("main", "two-5"), sale
     unknown = stage.erp.order(first.id).model_copy(update={"id": "98", "key": "PONTE-main-two-6~2"})
-    assert _owner(stage.room, bridges, unknown) == ("main-two", "6", None)
+    assert owner_of(stage.room, bridges, unknown) == ("main-two", "6", None)
 
 
 # --- an ERP that corrects drafts only, and brings a cancelled order back to one
