@@ -6,8 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 PYTEST_ARGS ?=
-# Most tests wait for processes of their own; two at a time fit two cores. A file's tests share what they start.
-PYTEST_PARALLEL ?= -n 2 --dist loadfile
+# Two at a time fit two cores. A file's tests share what they start; the longest files begin first (tests/conftest.py).
+PYTEST_PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: setup run demo test lint format lock clean help
 
