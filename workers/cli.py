@@ -194,13 +194,23 @@ def chaos(
     erp: Annotated[str, typer.Option("--erp", help="`omie`: a twin with faults to order; `tryton`: a real ERP, slower.")] = "omie",
     journal: Annotated[str, typer.Option("--journal", help="`sqlite`, or an empty PostgreSQL's URL, or `env:NAME`.")] = "sqlite",
     calm: Annotated[bool, typer.Option("--calm", help="Without any fault: the same people, the same verdict.")] = False,
+    without: Annotated[
+        list[str] | None, typer.Option("--without", help="Without this safeguard; may be repeated. `list` names all of them.")
+    ] = None,
+    prove: Annotated[bool, typer.Option("--prove", help="Show of each safeguard that its loss would be noticed.")] = False,
+    only: Annotated[list[str] | None, typer.Option("--only", help="With --prove: this safeguard; may be repeated.")] = None,
     home: Annotated[Path, typer.Option("--home", help="Where it plays. An earlier chaos there is removed.")] = Path("var/chaos"),
     as_json: AsJson = False,
 ) -> None:
     """Kill, freeze, starve and lie to a whole fleet at work, then count every broken promise. Exit 1 when there is one."""
     from workers.commands import chaos as command
 
-    raise typer.Exit(command.run(home, seed=seed, cases=cases, erp=erp, journal=journal, storm=not calm, machine=as_json))
+    if prove:
+        raise typer.Exit(command.prove(home, only=only or (), seed=seed, machine=as_json))
+    off = tuple(without or ())
+    raise typer.Exit(
+        command.run(home, seed=seed, cases=cases, erp=erp, journal=journal, storm=not calm, without=off, machine=as_json)
+    )
 
 
 @app.command()

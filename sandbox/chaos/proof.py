@@ -1,7 +1,7 @@
 """The mutation of the proof: each safeguard is switched off, and chaos must notice; it is on again, and nothing may be broken.
 
 One world for all of it. Of each storm two arms are played, one after the other: without the safeguard until the promise is seen
-to be broken, or until all is quiet; and with it, to the end. What an arm breaks is what the judge finds beyond what it found before.
+to be broken, or until all is quiet; and with it, to the end. What the judge finds beyond what it found before, this arm broke.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from sandbox.chaos.judge import Judge, Verdict
 from sandbox.chaos.play import Running, quietly
 from sandbox.chaos.seen import Seen
 from sandbox.chaos.sink import Sink
-from sandbox.chaos.storms import STORMS, Directed, Storm
+from sandbox.chaos.storms import Directed, Storm
 from sandbox.chaos.world import LEASE, World, build
 
 Say = Callable[[str], None]
@@ -79,14 +79,6 @@ class Result:
     def ok(self) -> bool:
         noticed = set(self.expects) <= set(self.without) if self.expects else not self.without
         return noticed and not self.with_it
-
-
-def chosen(names: Sequence[str]) -> list[Storm]:
-    """Storms of these safeguards, by name; all of them for none. Raises `KeyError` for a name that there is not."""
-    for name in names:
-        if not any(name == storm.name or name in storm.off for storm in STORMS):
-            raise KeyError(name)
-    return [storm for storm in STORMS if not names or storm.name in names or set(storm.off) & set(names)]
 
 
 def prove(home: Path, storms: Sequence[Storm], say: Say, *, seed: int = 0) -> list[Result]:
@@ -153,6 +145,7 @@ class _Proof:
         return result
 
     def _arm(self, play: Directed, off: Sequence[str] = (), expects: Sequence[str] = ()) -> Arm:
+        self._quiet()
         faults = self.world.faults
         known, caught, began = self._found(), saboteur.catches(faults), time.monotonic()
         earlier = {deal for case in self.cases for deal in case.deals}
@@ -172,6 +165,14 @@ class _Proof:
             found.append(("cases_unfinished", case.name, str(case.log[-1:])))
         catches = saboteur.catches(faults) - caught
         return Arm(found, finished, catches, round(time.monotonic() - began, 1))
+
+    def _quiet(self) -> None:
+        """What the last arm left behind is done, or does not move."""
+        until, moved, state = time.monotonic() + PATIENCE, time.monotonic(), self.at.state()
+        while self.at.under_way() and time.monotonic() < min(until, moved + STILL):
+            if state != (state := self.at.state()):
+                moved = time.monotonic()
+            time.sleep(TICK)
 
     def _played(self, running: Running, new: Callable[[], list[Finding]], off: Sequence[str], expects: Sequence[str]) -> bool:
         """Until its end and all is quiet. Without a safeguard also until what is expected is broken for good, or nothing moves."""
@@ -209,7 +210,8 @@ class _Proof:
 
     def _new(self, known: set[Finding], earlier: set[str]) -> list[Finding]:
         """What is broken now, was not before, and is not of an earlier arm's deals."""
-        return sorted(each for each in self._found() - known if not earlier & set(re.findall(r"\d+", each[1])))
+        before = {(violation, thing) for violation, thing, _ in known}
+        return sorted(each for each in self._found() if each[:2] not in before and not earlier & set(re.findall(r"\d+", each[1])))
 
     def _found(self) -> set[Finding]:
         verdict = Verdict()
@@ -223,6 +225,13 @@ def told(result: Result) -> str:
     columns = ", ".join(f"{name} {count}" for name, count in result.without.items()) or "nothing"
     safe = ", ".join(f"{name} {count}" for name, count in result.with_it.items()) or "nothing"
     return f"{result.off}: without it {columns}; with it {safe}"
+
+
+def row(result: Result) -> str:
+    """Of a table in Markdown."""
+    broken = ", ".join(f"`{name}`" for name in result.without) or f"nothing: {result.covered or 'NOT EXPECTED'}"
+    safe = ", ".join(f"`{name}`" for name in result.with_it) or "nothing"
+    return f"| {' and '.join(f'`{name}`' for name in result.off.split('+'))} | {result.fault} | {broken} | {safe} |"
 
 
 def document(results: Sequence[Result], seconds: float) -> dict[str, Any]:

@@ -5,7 +5,7 @@ A storm whose `expects` is empty was looked for and not found: what else catches
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -356,3 +356,11 @@ STORMS: tuple[Storm, ...] = (
         covered="what is lost is only what an order last carried, and it is carried once more",
     ),
 )
+
+
+def chosen(names: Sequence[str]) -> list[Storm]:
+    """Storms of these safeguards, by name; all of them for none. Raises `KeyError` for a name that there is not."""
+    for name in names:
+        if not any(name == storm.name or name in storm.off for storm in STORMS):
+            raise KeyError(name)
+    return [storm for storm in STORMS if not names or storm.name in names or set(storm.off) & set(names)]
