@@ -22,6 +22,13 @@ app = typer.Typer(
 )
 
 Kinds = Annotated[list[str] | None, typer.Argument(help="`products`, `customers`; without it, both.")]
+Pair = Annotated[
+    str,
+    typer.Option(
+        "--pair",
+        help="The sandbox's systems: `ploomes-tryton` (unless named), `ploomes-omie` (two twins), `real` (a real BottleCRM).",
+    ),
+]
 OneBridge = Annotated[str, typer.Option("--bridge", help="Only this bridge.")]
 Beyond = Annotated[
     list[str] | None,
@@ -35,23 +42,29 @@ Beyond = Annotated[
 def run(
     config: ConfigPath = None,
     sandbox: Annotated[bool, typer.Option("--sandbox", help="Run against the sandbox: a CRM's twin and a real ERP.")] = False,
-    real: Annotated[bool, typer.Option("--real", help="The sandbox with a real CRM, BottleCRM, in place of the twin.")] = False,
+    pair: Pair = "",
+    real: Annotated[bool, typer.Option("--real", help="Short for `--pair real`.")] = False,
 ) -> None:
     """Run the whole fleet, and restart what dies, until Ctrl-C."""
     from workers.commands import run as command
 
-    raise typer.Exit(command.run(config, sandbox=sandbox, real=real))
+    raise typer.Exit(command.run(config, sandbox=_pair(pair, real) if sandbox or pair or real else ""))
 
 
 @app.command()
 def demo(
     home: Annotated[Path, typer.Option("--home", help="Where it plays. An earlier demo there is removed.")] = Path("var/demo"),
-    real: Annotated[bool, typer.Option("--real", help="With a real CRM, BottleCRM, in place of the twin.")] = False,
+    pair: Pair = "",
+    real: Annotated[bool, typer.Option("--real", help="Short for `--pair real`.")] = False,
 ) -> None:
     """Run the fleet against the sandbox, play the cases, check both systems, and report."""
     from sandbox.demo import main as play
 
-    raise typer.Exit(play(home, real=real))
+    raise typer.Exit(play(home, pair=_pair(pair, real)))
+
+
+def _pair(named: str, real: bool) -> str:
+    return named or ("real" if real else "ploomes-tryton")
 
 
 @app.command()
@@ -211,6 +224,45 @@ def chaos(
     raise typer.Exit(
         command.run(home, seed=seed, cases=cases, erp=erp, journal=journal, storm=not calm, without=off, machine=as_json)
     )
+
+
+@app.command()
+def conformance(
+    adapter: Annotated[str, typer.Argument(help="An installed adapter, such as `omie`.")] = "",
+    config: ConfigPath = None,
+    connection: Annotated[str, typer.Option("--connection", help="Needed only where several are of this adapter.")] = "",
+    writes: Annotated[
+        bool, typer.Option("--writes", help="This system may be written to: orders, customers and notes are made there.")
+    ] = False,
+    samples: Annotated[Path | None, typer.Option("--samples", help="TOML: a customer, products and a term of that system.")] = None,
+    subject: Annotated[str, typer.Option("--subject", help="MODULE:CLASS that plays the people of that system.")] = "",
+    only: Annotated[list[str] | None, typer.Option("--only", help="Only this check. Several times for several.")] = None,
+    list_: Annotated[bool, typer.Option("--list", help="The adapters; with one named, the checks of its role.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check what an adapter promises against a live system, a sandbox or a twin. Exit 1 when a promise is broken."""
+    from workers.commands import conformance as command
+
+    if list_:
+        raise typer.Exit(command.listed(adapter, machine=as_json))
+    if not adapter:
+        raise typer.BadParameter("name an adapter, or ask for --list")
+    found = command.run(
+        adapter, config, connection=connection, subject=subject, samples=samples, only=only or [], writes=writes, machine=as_json
+    )
+    raise typer.Exit(found)
+
+
+@app.command("new-adapter")
+def new_adapter(
+    role: Annotated[str, typer.Argument(help="`erp`.")],
+    name: Annotated[str, typer.Argument(help="Of the system, in small letters: it names the package and the adapter.")],
+    into: Annotated[Path, typer.Option("--into", help="Where its folder is made.")] = Path(),
+) -> None:
+    """Write a package of an adapter that passes the conformance kit on a twin of its own, to begin from."""
+    from workers.commands import new_adapter as command
+
+    raise typer.Exit(command.run(role, name, into))
 
 
 @app.command()

@@ -32,7 +32,7 @@ class Bench:
         self._made: list[Any] = []
         settings = subject.settings()
         self._settings = dict(settings)
-        url = settings.get(subject.url_key)
+        url = getattr(subject.factory.Settings(**settings), subject.url_key, None)
         self.wire = Wire(url) if isinstance(url, str) and url.startswith("http") else None
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
 """What the kit must be told of an adapter and of the system behind it: filled in by the adapter's author.
 
-Only `factory` and `settings` are needed. Whatever else is left out makes the checks that lean on it "not checked", never green.
+Only `factory` and its settings are needed. Whatever else is left out makes the checks that lean on it "not checked", never green.
 """
 
 from __future__ import annotations
@@ -65,9 +65,12 @@ class Subject:
     many = 7
     """How many things to make where a page's border matters: more than a page, if that is to be checked."""
 
+    def __init__(self, settings: Mapping[str, Any] | None = None) -> None:
+        """`settings` of the connection, secrets resolved."""
+        self._settings = dict(settings or {})
+
     def settings(self) -> Mapping[str, Any]:
-        """Of the connection, secrets resolved."""
-        raise NotImplementedError
+        return self._settings
 
     def nothing(self, method: str, path: str, body: bytes) -> Answer:
         """How the system says, to this call, that there is nothing."""

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Literal
 
-from adapters.conformance import Answer, Cannot, Subject
+from adapters.conformance import Cannot
+from adapters.conformance.ours import OmieWire
 from adapters.erp.omie import OmieErp
 from events.masterdata import Kind
 from events.model import Order
@@ -23,26 +24,15 @@ GENEROUS = {"per_method": 10**6, "per_address": 10**6, "at_once": 64, "faults": 
 """What the vendor's limits are for is another test; redundancy stays as it is."""
 
 
-class OmieSubject(Subject):
-    role = "erp"
+class OmieSubject(OmieWire):
     ground: Literal["twin"] = "twin"
     factory = OmieErp
-    wrong: Mapping[str, Any] = {"app_key": "kit-wrong-key", "app_secret": "kit-wrong-secret"}
-    hurry: Mapping[str, Any] = {"deadline": 0.5, "total_deadline": 1}
-    calls: Mapping[str, str] = {
-        "read": r'"call": "(Listar|Consultar|Status)',
-        "create_order": r'"call": "IncluirPedido"',
-        "amend_order": r'"call": "AlterarPedidoVenda"',
-        "cancel_order": r'"call": "CancelarPedidoVenda"',
-        "create_customer": r'"call": "IncluirCliente"',
-        "write_customers": r'"call": "AlterarCliente"',
-    }
     goods: Sequence[tuple[str, Decimal]] = (("SKU-0001", Decimal(11)), ("SKU-0002", Decimal(12)))
     payment_term = "30 dias"
-    strange_id = "2999999999"
     customer = company(cast.AURORA)
 
     def __init__(self, twin: OmieTwin) -> None:
+        super().__init__()
         self.twin = twin
         self.customer_id = str(twin.names["customers"][cast.AURORA["name"]]["codigo_cliente_omie"])
         self.settle(0)
@@ -61,10 +51,6 @@ class OmieSubject(Subject):
     def settle(self, seconds: float) -> None:
         """The vendor forgets what was called: its minute is over."""
         self.twin.admin("POST", "limit", GENEROUS)
-
-    def nothing(self, method: str, path: str, body: bytes) -> Answer:
-        text = '{"faultcode":"SOAP-ENV:Client-5113","faultstring":"ERROR: Não existem registros para a página [1]!"}'
-        return Answer(500, text.encode())
 
     # --- people
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Literal
 
-from adapters.conformance import Answer, Subject
+from adapters.conformance.ours import PloomesWire
 from adapters.crm.ploomes import PloomesCrm
 from events.masterdata import Kind
 from sandbox import cast
@@ -20,28 +20,15 @@ _ENTITY = {Kind.CUSTOMER: "Contacts", Kind.PRODUCT: "Products"}
 AURORA = str(cast.AURORA["name"])
 
 
-class PloomesSubject(Subject):
-    role = "crm"
+class PloomesSubject(PloomesWire):
     ground: Literal["twin"] = "twin"
     factory = PloomesCrm
-    wrong: Mapping[str, Any] = {"user_key": "kit-wrong-key"}
-    hurry: Mapping[str, Any] = {"deadline": 0.5, "total_deadline": 1}
-    calls: Mapping[str, str] = {
-        "read": "^GET ",
-        "return_deal": r"^(POST|PATCH) /Deals\(",
-        "write_status": r"^PATCH /Deals\(",
-        "add_note": "^POST /InteractionRecords",
-        "add_task": "^POST /Tasks",
-        "write_customers": r"^PATCH /Contacts\(",
-        "create_customers": r"^POST /Contacts\?",
-        "write_products": r"^PATCH /Products\(",
-        "create_products": r"^POST /Products\?",
-    }
     goods: Sequence[tuple[str, Decimal]] = (("SKU-0001", Decimal(11)), ("SKU-0002", Decimal(12)))
     payment_term = "30 dias"
     customer = company(cast.AURORA)
 
     def __init__(self, twin: PloomesTwin) -> None:
+        super().__init__()
         self.twin = twin
         self.sofia = Salesperson(twin.home, twin.url)
 
@@ -65,9 +52,6 @@ class PloomesSubject(Subject):
 
     def settle(self, seconds: float) -> None:
         """The proxy has done what it says: nothing settles later."""
-
-    def nothing(self, method: str, path: str, body: bytes) -> Answer:
-        return Answer(200, b'{"value": []}')
 
     # --- people
 

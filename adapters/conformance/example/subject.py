@@ -1,4 +1,4 @@
-"""Acme and its twin, as the conformance kit must know them."""
+"""Acme's twin as a subject of the conformance kit: what people do there."""
 
 from __future__ import annotations
 
@@ -7,33 +7,20 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Literal
 
-from adapters.conformance import Answer, Subject
 from events.masterdata import Kind
 from events.model import Address, Customer, Order
 
 from . import twin as twins
-from .erp import AcmeErp
 from .translate import body_of
 from .twin import AcmeTwin
+from .wire import AcmeWire
 
 _number = itertools.count(1)
 _TABLE = {Kind.CUSTOMER: "customers", Kind.PRODUCT: "products"}
 
 
-class AcmeSubject(Subject):
-    role = "erp"
+class AcmeSubject(AcmeWire):
     ground: Literal["twin"] = "twin"
-    factory = AcmeErp
-    wrong: Mapping[str, Any] = {"token": "a-wrong-token"}
-    hurry: Mapping[str, Any] = {"deadline": 0.5}
-    calls: Mapping[str, str] = {
-        "read": "^GET ",
-        "create_order": "^POST /orders ",
-        "amend_order": "^PUT /orders/",
-        "cancel_order": "^POST /orders/[^ ]*/cancel",
-        "create_customer": "^POST /customers ",
-        "write_customers": "^PATCH /customers/",
-    }
     goods: Sequence[tuple[str, Decimal]] = (("SKU-1", Decimal("11.00")), ("SKU-2", Decimal("12.50")))
     payment_term = "30 dias"
     customer = Customer(
@@ -45,6 +32,7 @@ class AcmeSubject(Subject):
     )
 
     def __init__(self, twin: AcmeTwin) -> None:
+        super().__init__()
         self.twin, self.customer_id = twin, twin.buyer
 
     def settings(self) -> Mapping[str, Any]:
@@ -52,9 +40,6 @@ class AcmeSubject(Subject):
 
     def settle(self, seconds: float) -> None:
         """The kit's proxy has done what it says, and the twin does at once what it does."""
-
-    def nothing(self, method: str, path: str, body: bytes) -> Answer:
-        return Answer(200, b'{"items": []}')
 
     # --- people
 

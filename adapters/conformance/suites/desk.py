@@ -141,7 +141,7 @@ def a_hint_is_believed_only_with_its_proof(on: Bench) -> None:
     """A webhook of the system hints at its deal; without its secret, or with one that is nearly right, it is refused."""
     if not on.crm().capabilities.webhooks:
         raise NotClaimed("it has no webhooks")
-    deal_id = on.subject.sell(win=False)
+    deal_id = _open_deal(on)
     headers, body = on.subject.hint(deal_id)
     seen = _hint(on, headers, body)
     expect(isinstance(seen, Hint) and (seen.kind, seen.id) == ("deal", deal_id), "a webhook of the system is not understood")
@@ -159,7 +159,7 @@ def a_body_that_is_none_is_refused(on: Bench) -> None:
     """With the right headers, bytes that are not the system's webhook are malformed, or their proof does not fit: never a bug."""
     if not on.crm().capabilities.webhooks:
         raise NotClaimed("it has no webhooks")
-    headers, body = on.subject.hint(on.subject.sell(win=False))
+    headers, body = on.subject.hint(_open_deal(on))
     for wrong in (b"", b"[]", b"null", b"{", b"\xff\xfe", b"[" * 50_000, b"x" * 300_000, body[: len(body) // 2]):
         expect(_hint(on, headers, wrong) in (HintRefused, HintMalformed), "a body that is none is taken for a webhook")
 

@@ -18,6 +18,7 @@ def _known_thing(on: Bench) -> Callable[[Any], Any]:
     if on.subject.role == "erp":
         order_id = on.placed().id
         return lambda erp: erp.order(order_id)
+    on.writable()
     deal_id = on.subject.sell(win=False)
     return lambda crm: crm.deal(deal_id)
 

@@ -1,4 +1,7 @@
-"""The example adapter passes the whole kit; one that is bad in one way fails what it should, and nothing else."""
+"""An adapter that is bad in one way fails what it should, and nothing else.
+
+That the example adapter which they are made of passes the whole kit: tests/unit/test_new_adapter.py.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from adapters.conformance import Bench, Conformance, Subject, examine
+from adapters.conformance import Bench, examine
 from adapters.conformance.example import AcmeErp, AcmeSettings
 from adapters.conformance.example.subject import AcmeSubject
 from adapters.conformance.example.translate import body_of
@@ -19,19 +22,6 @@ from events.masterdata import Kind, Page, Record
 from events.model import ErpOrder, Order
 
 Row = dict[str, Any]
-
-
-class TestExample(Conformance):
-    role = "erp"
-
-    @pytest.fixture(scope="class")
-    @staticmethod
-    def subject() -> Iterator[Subject]:
-        with running_twin() as twin:
-            yield AcmeSubject(twin)
-
-
-# --- bad in one way each
 
 
 class LosesAPage(AcmeErp):
