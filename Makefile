@@ -13,7 +13,8 @@ PYTEST_PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 help:
 	@echo "make setup   environment and dependencies, from the lock"
-	@echo "make run     the fleet against the sandbox; PONTE_CONFIG=my.toml runs your own bridge; SANDBOX=real, a real CRM too"
+	@echo "make run     the fleet against the sandbox; PONTE_CONFIG=my.toml runs your own bridge; SANDBOX=real, a real CRM too;"
+	@echo "            SANDBOX=ploomes-omie, the twins of Ploomes and Omie"
 	@echo "make demo    the same, plays the cases, checks both systems, exits 0 or 1"
 	@echo "make test    lint, then every test; PYTEST_ARGS='-k name' picks"
 	@echo "make lint    ruff and mypy only"
@@ -46,11 +47,12 @@ $(STAMPS)/package: pyproject.toml requirements/runtime.in $(STAMPS)/dependencies
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+PAIR = $(if $(SANDBOX),--pair "$(SANDBOX)")
 run: setup
-	@exec $(BIN)/ponte run $(if $(PONTE_CONFIG),--config "$(PONTE_CONFIG)",$(if $(filter real,$(SANDBOX)),--real,--sandbox))
+	@exec $(BIN)/ponte run $(if $(PONTE_CONFIG),--config "$(PONTE_CONFIG)",--sandbox $(PAIR))
 
 demo: setup
-	@exec $(BIN)/ponte demo $(if $(filter real,$(SANDBOX)),--real)
+	@exec $(BIN)/ponte demo $(PAIR)
 
 lint: setup
 	@$(BIN)/ruff check .

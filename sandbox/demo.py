@@ -14,6 +14,7 @@ import socket
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -22,8 +23,10 @@ from sandbox import catalogue, stories
 from sandbox.bottlecrm.courier import Courier
 from sandbox.bottlecrm.people import BottleSalesperson
 from sandbox.bottlecrm.prepare import PythonAbsent
+from sandbox.omie.people import OmieFinance
 from sandbox.people import Finance, Salesperson
-from sandbox.prepare import prepare
+from sandbox.prepare import NoSuchPair, prepare
+from sandbox.prepare import pair as named
 from sandbox.stage import Stage
 from workers import fleet, logs
 from workers.commands.run import playground, register_webhooks, start
@@ -31,13 +34,20 @@ from workers.config import Config, load
 from workers.supervisor import say_on_stdout
 
 HOME = Path("var/demo")
+BRISK: dict[str, dict[str, Any]] = {"ploomes-omie": {"minute_seconds": 2, "poll_seconds": 1}}
+"""Twins keep pace with a shorter minute; a real ERP computes."""
 
 
-def main(home: Path = HOME, names: tuple[str, ...] = (), *, real: bool = False) -> int:
+def main(home: Path = HOME, names: tuple[str, ...] = (), *, pair: str = "ploomes-tryton") -> int:
     """Play all stories, or those named. 0: everything is as it must be; 1: not; 2: nothing could be played.
 
-    `real`: with a real CRM in place of the twin.
+    `pair`: the systems, a name of `sandbox.prepare.PAIRS`.
     """
+    try:
+        systems_of = named(pair)
+    except NoSuchPair as absent:
+        print(absent)
+        return 2
     home = home.resolve()
     home.mkdir(parents=True, exist_ok=True)
     if any(home.iterdir()) and not (home / "faults").is_dir():
@@ -53,17 +63,17 @@ def main(home: Path = HOME, names: tuple[str, ...] = (), *, real: bool = False) 
         shutil.rmtree(home)
         (home / "faults").mkdir(parents=True)
         os.environ["PONTE_FAULTS"] = str(home / "faults")
-        chosen = tuple(each for each in catalogue.EVERY if not names or each.__name__ in names)
+        chosen = tuple(each for each in catalogue.of(systems_of.erp) if not names or each.__name__ in names)
         crm_port, erp_port, broker, gateway, flower, courier_port = free_ports(6)
         ports = {"crm_port": crm_port, "erp_port": erp_port, "broker_port": broker, "gateway_port": gateway, "flower_port": flower}
         try:
-            path = prepare(home, crm="bottlecrm" if real else "ploomes", **ports)
+            path = prepare(home, crm=systems_of.crm, erp=systems_of.erp, **BRISK.get(pair, {}), **ports)
         except PythonAbsent as absent:
             print(absent)
             return 2
         config = load(path)
         systems = playground(config, home)
-        if not real:
+        if systems_of.crm != "bottlecrm":
             return start(config, path, systems, on_ready=lambda: play(config, systems, chosen))
         courier = Courier(courier_port, f"http://127.0.0.1:{gateway}")
         systems = replace(systems, webhook_url=f"{courier.url}/webhooks/bottlecrm")
@@ -98,7 +108,8 @@ def first_visit(config: Config, sandbox: fleet.Sandbox) -> None:
     level = logging.getLogger().level
     logs.configure(config, level="WARNING")
     stage = stage_of(config, sandbox)
-    fine = stories.play(stage, (*stories.PEACEFUL, *catalogue.MASTER_DATA))
+    peaceful = (*stories.PEACEFUL, *(each for each in catalogue.of(sandbox.erp) if each not in stories.STORIES))
+    fine = stories.play(stage, peaceful)
     stage.journal.close()
     logging.getLogger().setLevel(level)
     say_on_stdout(f"\nthe stories were played{'' if fine else ', and not all went as they should'}. Now yours: {sandbox.crm_url}")
@@ -109,7 +120,7 @@ def stage_of(config: Config, sandbox: fleet.Sandbox, courier: Courier | None = N
     return Stage(
         home=sandbox.home,
         crm=BottleSalesperson(sandbox.home, sandbox.crm_url, courier) if real else Salesperson(sandbox.home, sandbox.crm_url),
-        erp=Finance.at(sandbox.home, sandbox.erp_url),
+        erp=(OmieFinance if sandbox.erp == "omie" else Finance).at(sandbox.home, sandbox.erp_url),
         journal=Journal(config.journal_url),
         start=config.bridges["main"].start,
         say=say_on_stdout,

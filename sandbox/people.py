@@ -1,6 +1,7 @@
-"""The people of the sandbox: a salesperson in the CRM and finance in the ERP, acting through the same doors as real ones.
+"""The people of the sandbox: a salesperson in Ploomes and finance in Tryton, acting through the same doors as real ones.
 
-What a story asks of a salesperson, whichever CRM it is, is `Sells`; `sandbox/bottlecrm/people.py` has the one of the real CRM.
+What a story asks of them, whichever systems they work in, stands in `sandbox/roles.py`; `sandbox/bottlecrm/people.py` and
+`sandbox/omie/people.py` have those of the other systems.
 
 They are apart from the bridge: their own users, their own keys, their own HTTP clients. What they read is the systems' own word.
 """
@@ -9,91 +10,18 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar
 
 import httpx
 
 from adapters.erp.tryton import TrytonSettings
 from adapters.erp.tryton.client import Tryton
 from adapters.erp.tryton.refusals import Refused
-
-Row = dict[str, Any]
-Place = Literal["open", "returned", "won", "lost", "deleted"]
-"""Where a deal stands, in one word for every CRM."""
-
-
-class Sells(Protocol):
-    """A salesperson, and what their CRM shows. Deals are named by id; lines are (product code, quantity) at list price."""
-
-    def sell(
-        self,
-        company: str,
-        lines: list[tuple[str, int]],
-        *,
-        term: str = "30 dias",
-        discounts: dict[str, int] | None = None,
-        win: bool = True,
-        title: str = "",
-    ) -> str: ...
-
-    def correct(
-        self, deal: str, lines: list[tuple[str, int]], *, term: str = "30 dias", discounts: dict[str, int] | None = None
-    ) -> None: ...
-
-    def win(self, deal: str) -> None: ...
-
-    def lose(self, deal: str) -> None: ...
-
-    def reopen(self, deal: str) -> None: ...
-
-    def write_lead(self, company: str, tax_id: str) -> str: ...
-
-    def webhooks(self, **mischief: Any) -> None:
-        """How the CRM's webhooks misbehave from now on: `off`, `copies`, `shuffle` (seconds); nothing: not at all."""
-        ...
-
-    def place(self, deal: str) -> Place: ...
-
-    def status(self, deal: str, word: str) -> Any: ...
-
-    def notes(self, deal: str) -> list[str]: ...
-
-    def tasks(self, deal: str) -> list[Any]: ...
-
-    def deals(self, won_since: datetime | None = None) -> list[str]:
-        """All deals, or those that stand won since then."""
-        ...
-
-    def texts(self) -> tuple[list[str], list[str]]:
-        """Every note and every task of any deal."""
-        ...
-
-    def dress(self, code: str, text: str) -> None:
-        """Give a product another picture and sales text, as the sales team does."""
-        ...
-
-    def product(self, code: str) -> ShownProduct: ...
-
-    def customer(self, company: str) -> Mapping[str, Any]:
-        """By word of the common language (`credit_left`, `figures_as_of`, ...); absent or None: nothing is shown."""
-        ...
-
-
-@dataclass(frozen=True)
-class ShownProduct:
-    """A product as its page in the CRM has it."""
-
-    price: Decimal
-    in_use: bool
-    picture: str
-    """Where it is kept; "": none."""
-    text: str
-    """The sales team's."""
+from sandbox.roles import Place, Row, ShownProduct
 
 
 def _plain(value: Any) -> Any:
@@ -222,6 +150,9 @@ class Salesperson:
         text = (row["OtherProperties"] or {}).get(self.names["fields"]["product"]["sales_description"])
         return ShownProduct(Decimal(row["UnitPrice"]), not row["Suspended"], str(row["ImageUrl"] or ""), str(text or ""))
 
+    def companies(self) -> list[str]:
+        return [str(row["Name"]) for row in self.admin("GET", "dump/Contacts") if row["TypeId"] == 1]
+
     def customer(self, company: str) -> Row:
         row = next(row for row in self.admin("GET", "dump/Contacts") if row["Name"] == company)
         held = row["OtherProperties"] or {}
@@ -259,16 +190,24 @@ class Salesperson:
 
 @dataclass
 class Finance:
-    """Works in the ERP with the finance user, through the same buttons as its own screens."""
+    """Works in the ERP with the finance user, through the same buttons as its own screens; `keeper` keeps its catalogue."""
 
     tryton: Tryton
+    keeper: Tryton
+    """Neither finance nor the bridge may change the catalogue."""
+    signature: ClassVar[str] = "finance"
+    reopens: ClassVar[bool] = True
+    tells: ClassVar[bool] = True
 
     @classmethod
     def at(cls, home: Path, url: str) -> Finance:
         """`home`: where the ERP's copy lives."""
         passwords = json.loads((home / "tryton" / "erp.json").read_text(encoding="utf-8"))["passwords"]
-        settings = TrytonSettings(url=url, database="erp", user="finance", password=passwords["finance"])
-        return cls(Tryton("finance", settings))
+
+        def session(user: str) -> Tryton:
+            return Tryton(user, TrytonSettings(url=url, database="erp", user=user, password=passwords[user]))
+
+        return cls(session("finance"), session("admin"))
 
     def sales(self, *domain: Any) -> list[Row]:
         """Every sale in the ERP, whoever made it and whatever it bears."""
@@ -295,6 +234,13 @@ class Finance:
         digits = [row for row in rows if "".join(filter(str.isdigit, row["code"] or "")) == tax_id]
         return self.tryton.search_read("party.party", [("id", "in", [row["party"] for row in digits])], ["code", "name"])
 
+    def parties_named(self, name: str) -> list[Row]:
+        return self.tryton.search_read("party.party", [("name", "=", name)], ["code", "name"])
+
+    def payment_term(self, sale_id: int) -> str:
+        (row,) = self.tryton.search_read("sale.sale", [("id", "=", sale_id)], ["payment_term.name"])
+        return str(row["payment_term."]["name"])
+
     def approve(self, sale_id: int) -> None:
         """Confirms; a warning (credit limit) is answered with yes."""
         self._click("sale.sale.confirm", sale_id)
@@ -303,6 +249,10 @@ class Finance:
         self._click("sale.sale.cancel", sale_id)
         if reason:
             self.tryton.call("ir.note.create", [{"resource": f"sale.sale,{sale_id}", "message": reason}])
+
+    def refuse(self, sale_id: int, reason: str) -> None:
+        """Tryton knows no other no: a cancelled sale can be brought back."""
+        self.cancel(sale_id, reason)
 
     def post_invoices(self, sale_id: int) -> None:
         for invoice in self._parts(sale_id, "invoices"):
@@ -327,3 +277,27 @@ class Finance:
                 self.tryton.call("res.user.warning.skip", refusal.warning, False)
             else:
                 return
+
+    # --- the catalogue
+
+    def set_price(self, code: str, price: Decimal) -> None:
+        self.keeper.call("product.template.write", [self._template(code)], {"list_price": price})
+
+    def set_in_use(self, code: str, in_use: bool) -> None:
+        self.keeper.call("product.template.write", [self._template(code)], {"active": in_use})
+
+    def _template(self, code: str) -> int:
+        domain = [("code", "=", code), ("active", "in", [True, False])]
+        (row,) = self.keeper.search_read("product.product", domain, ["template"])
+        return int(row["template"])
+
+    def set_credit_limit(self, tax_id: str, limit: Decimal) -> None:
+        (party,) = self.parties(tax_id)
+        self.keeper.call("party.party.write", [party["id"]], {"credit_limit_amount": limit})
+
+    def credit_left(self, tax_id: str) -> Decimal:
+        """What the ERP reckons of the one customer with this tax id."""
+        (party,) = self.parties(tax_id)
+        fields = ["credit_limit_amount", "credit_amount"]
+        (row,) = self.keeper.search_read("party.party", [("id", "=", party["id"])], fields)
+        return Decimal(row["credit_limit_amount"]) - Decimal(row["credit_amount"] or 0)

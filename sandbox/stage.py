@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from events.store import Journal
-from sandbox.people import Finance, Sells
+from sandbox.people import Finance
+from sandbox.roles import Decides, Sells
 from workers.fleet_status import read_status
 
 PATIENCE = 60.0
@@ -35,7 +36,7 @@ class Check:
 class Stage:
     home: Path
     crm: Sells
-    erp: Finance
+    erp: Decides
     journal: Journal
     start: datetime
     """The bridge's start line."""
@@ -118,6 +119,17 @@ class Stage:
 
     def notes(self, deal: str, word: str = "") -> int:
         return sum(word.lower() in note.lower() for note in self.crm.notes(deal))
+
+    def decisions(self, deal: str) -> int:
+        """Notes of what was decided: one that an order waits comes or not, as quickly as it is decided."""
+        return self.notes(deal) - self.notes(deal, "aguardando o financeiro")
+
+
+@dataclass
+class TrytonStage(Stage):
+    """With an ERP that can be asked anything."""
+
+    erp: Finance
 
 
 def _plain(value: Any) -> Any:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from sandbox import cast
 from sandbox.stage import Stage
+from workers.flows.lineage import deal_of
 
 AURORA, BREVE, CAMPO = (str(each["name"]) for each in (cast.AURORA, cast.BREVE, cast.CAMPO))
 ESTRELA, FAROL = str(cast.ESTRELA["name"]), str(cast.FAROL["name"])
@@ -24,7 +26,7 @@ def new_customer(on: Stage) -> None:
     on.check("the customer is there, once", 1, lambda: len(on.erp.parties(str(cast.ESTRELA["tax_id"]))))
     on.check("with the lines as sold", [("SKU-0001", "3", "11"), ("SKU-0005", "2", "15")], lambda: on.lines(deal))
     on.check("the salesperson reads it on the deal", "Aprovado", lambda: on.crm.status(deal, "order_status"))
-    on.check("in one note", 1, lambda: len(on.crm.notes(deal)))
+    on.check("in one note", 1, lambda: on.decisions(deal))
     on.check("the deal stays won", "won", lambda: on.crm.place(deal))
 
 
@@ -32,7 +34,7 @@ def credit_refused(on: Stage) -> None:
     """Over the credit limit: refused, returned, corrected, and the same order again"""
     deal = on.crm.sell(BREVE, [("SKU-0001", 60), ("SKU-0005", 40)])
     on.tell(f"deal {deal} won: R$ 1,260 for a customer with a limit of R$ 1,000")
-    _returned(on, deal)
+    returned(on, deal)
     on.check("the reason names limit, credit left and amount", 1, lambda: _credit_reason(on, deal))
     on.check("the ERP holds it as a quotation", "quotation", lambda: on.sale_state(deal))
     first = on.sale(deal)["id"]
@@ -43,9 +45,9 @@ def credit_refused(on: Stage) -> None:
     on.check("it is the same ERP order", first, lambda: on.sale(deal)["id"])
     on.check("revised", 2, lambda: on.sale(deal)["ponte_revision"])
     on.check("with the corrected lines", [("SKU-0001", "50", "9.9"), ("SKU-0002", "5", "12")], lambda: on.lines(deal))
-    on.check("and the corrected payment term", "28/56 dias", lambda: _payment_term(on, deal))
+    on.check("and the corrected payment term", "28/56 dias", lambda: on.erp.payment_term(first))
     on.check("the salesperson reads the approval", "Aprovado", lambda: on.crm.status(deal, "order_status"))
-    on.check("two decisions are two notes", 2, lambda: len(on.crm.notes(deal)))
+    on.check("two decisions are two notes", 2, lambda: on.decisions(deal))
 
 
 def finance_approves(on: Stage) -> None:
@@ -58,7 +60,7 @@ def finance_approves(on: Stage) -> None:
     on.tell("finance approves in the ERP")
     on.check("approved in the ERP", "processing", lambda: on.sale_state(deal))
     on.check("announced on the deal", "Aprovado", lambda: on.crm.status(deal, "order_status"))
-    on.check("with who decided", 1, lambda: on.notes(deal, "aprovado por finance"))
+    on.check("with who decided", 1, lambda: on.notes(deal, f"aprovado por {on.erp.signature}"))
     on.erp.post_invoices(on.sale(deal)["id"])
     on.tell("finance posts the invoice")
     on.check("the invoice's number is on the deal", bool, lambda: on.crm.status(deal, "invoice_number"))
@@ -68,15 +70,15 @@ def finance_approves(on: Stage) -> None:
 
 
 def finance_rejects(on: Stage) -> None:
-    """Finance cancels with a written reason; corrected, it is the same order, approved"""
+    """Finance says no with a written reason; corrected, it is the same order, approved"""
     reason = "Margem abaixo do mínimo para este volume"
     deal = on.crm.sell(AURORA, [("SKU-0010", 400)])
     on.tell(f"deal {deal} won: R$ 8,000")
     on.check("waits for finance", WAITING, lambda: on.crm.status(deal, "order_status"))
     sale = on.sale(deal)["id"]
-    on.erp.cancel(sale, reason)
-    on.tell(f"finance cancels: {reason}")
-    _returned(on, deal, notes=2)
+    on.erp.refuse(sale, reason)
+    on.tell(f"finance says no: {reason}")
+    returned(on, deal)
     on.check("with finance's own words", 1, lambda: on.notes(deal, reason))
     on.crm.correct(deal, [("SKU-0010", 100)])
     on.crm.win(deal)
@@ -91,10 +93,10 @@ def never_leaves(on: Stage) -> None:
     """No tax id, an address without number, a product the ERP does not sell: returned at once, all reasons together"""
     deal = on.crm.sell(FAROL, [("SKU-9999", 1), ("SKU-0003", 2)])
     on.tell(f"deal {deal} won")
-    _returned(on, deal)
+    returned(on, deal)
     on.check("all three reasons in one note", 3, lambda: _reasons_told(on, deal))
     on.check("no order in the ERP", "none", lambda: on.sale_state(deal))
-    on.check("no customer in the ERP", 0, lambda: _parties_named(on, FAROL))
+    on.check("no customer in the ERP", 0, lambda: len(on.erp.parties_named(FAROL)))
 
 
 def leads_stay_out(on: Stage) -> None:
@@ -107,7 +109,7 @@ def leads_stay_out(on: Stage) -> None:
     on.check("a later order has gone through", "processing", lambda: on.sale_state(later))
     on.check("no order of the open deal", "none", lambda: on.sale_state(deal))
     on.check("no customer of the lead", 0, lambda: len(on.erp.parties("98888888000153")))
-    on.check("no customer of the open deal", 0, lambda: _parties_named(on, FAROL))
+    on.check("no customer of the open deal", 0, lambda: len(on.erp.parties_named(FAROL)))
     on.check("nothing was said on the open deal", 0, lambda: len(on.crm.notes(deal)))
 
 
@@ -115,19 +117,34 @@ def webhooks_or_polls(on: Stage) -> None:
     """Webhooks three times and out of order, polls off; then webhooks off, polls on"""
     with on.beat_stopped(), on.webhooks(copies=3, shuffle=1.5):
         on.tell("every webhook comes three times and out of order, nobody polls")
-        _one_of_each(on, "by webhook")
+        deals = _one_of_each(on, "by webhook")
+        if on.erp.tells:
+            _both_decided(on, "by webhook", *deals)
+    if not on.erp.tells:
+        on.tell("this ERP's decisions are asked for: polls again")
+        _both_decided(on, "by webhook", *deals)
     with on.webhooks(off=True):
         on.tell("no webhook comes, polls only")
-        _one_of_each(on, "by poll")
+        _both_decided(on, "by poll", *_one_of_each(on, "by poll"))
 
 
-def _one_of_each(on: Stage, how: str) -> None:
+def _one_of_each(on: Stage, how: str) -> tuple[str, str]:
     good, bad = on.crm.sell(CAMPO, [("SKU-0004", 2)]), on.crm.sell(BREVE, [("SKU-0004", 200)])
+    for deal in (good, bad):
+        on.check(f"{how}: deal {deal} is in the ERP", True, partial(_in_the_erp, on, deal))
+    return good, bad
+
+
+def _in_the_erp(on: Stage, deal: str) -> bool:
+    return on.sale_state(deal) != "none"
+
+
+def _both_decided(on: Stage, how: str, good: str, bad: str) -> None:
     on.check(f"{how}: one order, approved", "processing", lambda: on.sale_state(good))
     on.check(f"{how}: the salesperson reads it", "Aprovado", lambda: on.crm.status(good, "order_status"))
     on.check(f"{how}: the other one is returned", "returned", lambda: on.crm.place(bad))
     on.check(f"{how}: one task", 1, lambda: len(on.crm.tasks(bad)))
-    on.check(f"{how}: one note each", (1, 1), lambda: (len(on.crm.notes(good)), len(on.crm.notes(bad))))
+    on.check(f"{how}: one note each", (1, 1), lambda: (on.decisions(good), on.decisions(bad)))
 
 
 def killed_after_the_commit(on: Stage) -> None:
@@ -149,7 +166,7 @@ def killed_after_the_commit(on: Stage) -> None:
     on.check("approved", "processing", lambda: on.sale_state(deal))
     on.check("still one order", 1, lambda: len(on.erp.sales(("ponte_key", "=", f"PONTE-main-{deal}"))))
     on.check("the salesperson reads it", "Aprovado", lambda: on.crm.status(deal, "order_status"))
-    on.check("in one note", 1, lambda: len(on.crm.notes(deal)))
+    on.check("in one note", 1, lambda: on.decisions(deal))
 
 
 def withdrawn(on: Stage) -> None:
@@ -166,9 +183,11 @@ def withdrawn(on: Stage) -> None:
     on.crm.win(deal)
     on.tell("won again, unchanged")
     on.check("waits for finance again", WAITING, lambda: on.crm.status(deal, "order_status"))
-    on.check("the same ERP order", (sale, "quotation"), lambda: (on.sale(deal)["id"], on.sale_state(deal)))
+    on.check("one living ERP order", "quotation", lambda: on.sale_state(deal))
+    what = "the same one" if on.erp.reopens else "the dead one's successor: this ERP brings none back"
+    on.check(what, on.erp.reopens, lambda: on.sale(deal)["id"] == sale)
     on.check("no revision", 1, lambda: on.sale(deal)["ponte_revision"])
-    on.erp.approve(sale)
+    on.erp.approve(on.sale(deal)["id"])
     on.check("approved", "Aprovado", lambda: on.crm.status(deal, "order_status"))
 
 
@@ -176,7 +195,7 @@ def overtaken(on: Stage) -> None:
     """Finance approves while the corrected order is on its way: approved as it stands, the correction refused by name"""
     deal = on.crm.sell(BREVE, [("SKU-0007", 80)])
     on.tell(f"deal {deal} won over the credit limit")
-    _returned(on, deal)
+    returned(on, deal)
     sale = on.sale(deal)["id"]
     held = on.hold_at("before-amend", deal)
     on.crm.correct(deal, [("SKU-0007", 10)])
@@ -188,7 +207,7 @@ def overtaken(on: Stage) -> None:
     on.check("approved as it stands", ("processing", [("SKU-0007", "80", "17")]), lambda: (on.sale_state(deal), on.lines(deal)))
     on.check("the same ERP order, not revised", (sale, 1), lambda: (on.sale(deal)["id"], on.sale(deal)["ponte_revision"]))
     on.check("the correction is refused by name", 1, lambda: on.notes(deal, "não aplicada"))
-    on.check("the approval is told", 1, lambda: on.notes(deal, "aprovado por finance"))
+    on.check("the approval is told", 1, lambda: on.notes(deal, f"aprovado por {on.erp.signature}"))
 
 
 STORIES: tuple[Story, ...] = (
@@ -230,10 +249,12 @@ def audit(on: Stage) -> None:
     on.check(
         "every sale in the ERP bears a deal's key", [], lambda: [row["id"] for row in sales if not row["ponte_key"]], patience=0
     )
-    keys = [row["ponte_key"] for row in sales]
-    on.check("no deal has two sales", len(keys), lambda: len(set(keys)), patience=0)
-    known = {f"PONTE-main-{deal}" for deal in on.crm.deals()}
-    on.check("no sale without its deal", [], lambda: sorted(set(keys) - known), patience=0)
+    of_deals: dict[str, list[str]] = {}
+    for row in sales:
+        of_deals.setdefault(deal_of("main", row["ponte_key"] or "") or "", []).append(row["state"])
+    on.check("no key is on two sales", len(sales), lambda: len({row["ponte_key"] for row in sales}), patience=0)
+    on.check("no deal has two sales", [], lambda: [deal for deal, states in of_deals.items() if _too_many(on, states)], patience=0)
+    on.check("no sale without its deal", [], lambda: sorted(of_deals.keys() - set(on.crm.deals())), patience=0)
     on.check("every won deal has its sale", [], lambda: _won_without_sale(on), patience=10)
     notes, tasks = on.crm.texts()
     on.check("no note was written twice", [], lambda: _doubled(notes), patience=0)
@@ -243,9 +264,14 @@ def audit(on: Stage) -> None:
     )
 
 
+def _too_many(on: Stage, states: list[str]) -> bool:
+    """Of a deal's sales; where a cancelled one is not brought back, only those that live count."""
+    return len(states) > 1 if on.erp.reopens else len([each for each in states if each != "cancelled"]) > 1
+
+
 def _won_without_sale(on: Stage) -> list[str]:
-    keys = {row["ponte_key"] for row in on.erp.sales()}
-    return [deal for deal in on.crm.deals(won_since=on.start) if f"PONTE-main-{deal}" not in keys]
+    sold = {deal_of("main", row["ponte_key"] or "") for row in on.erp.sales()}
+    return [deal for deal in on.crm.deals(won_since=on.start) if deal not in sold]
 
 
 def _doubled(texts: list[str]) -> list[str]:
@@ -254,10 +280,10 @@ def _doubled(texts: list[str]) -> list[str]:
     return sorted({mark for mark in marks if marks.count(mark) > 1})
 
 
-def _returned(on: Stage, deal: str, notes: int = 1) -> None:
+def returned(on: Stage, deal: str) -> None:
     on.check("the deal is back with its salesperson", "returned", lambda: on.crm.place(deal))
     on.check("with a task", 1, lambda: len(on.crm.tasks(deal)))
-    on.check("and a note" if notes == 1 else "and a note more", notes, lambda: len(on.crm.notes(deal)))
+    on.check("and a note", 1, lambda: on.decisions(deal))
 
 
 def _credit_reason(on: Stage, deal: str) -> int:
@@ -267,12 +293,3 @@ def _credit_reason(on: Stage, deal: str) -> int:
 def _reasons_told(on: Stage, deal: str) -> int:
     (note,) = on.crm.notes(deal)
     return sum(word in note for word in ("CNPJ", "SKU-9999", "número"))
-
-
-def _payment_term(on: Stage, deal: str) -> str:
-    rows = on.erp.tryton.search_read("sale.sale", [("id", "=", on.sale(deal)["id"])], ["payment_term.name"])
-    return str(rows[0]["payment_term."]["name"])
-
-
-def _parties_named(on: Stage, name: str) -> int:
-    return len(on.erp.tryton.search_read("party.party", [("name", "=", name)], ["name"]))

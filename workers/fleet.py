@@ -39,11 +39,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Sandbox:
-    """The systems to play against: the CRM's twin or a real CRM, and a real ERP, living in `home`."""
+    """The systems to play against, twins or real ones, living in `home`."""
 
     home: Path
     crm: str = "ploomes"
-    """`ploomes` (the twin) or `bottlecrm` (real)."""
+    """`ploomes` (a twin) or `bottlecrm` (real)."""
+    erp: str = "tryton"
+    """`tryton` (real) or `omie` (a twin)."""
     crm_port: int = 8700
     erp_port: int = 8069
     minute_seconds: float = 6
@@ -183,18 +185,33 @@ def flower_environment(config: Config) -> dict[str, str]:
 
 
 def sandbox_parts(sandbox: Sandbox) -> list[Part]:
-    serve = ("--home", str(sandbox.home))
     return [
         bottlecrm(sandbox) if sandbox.crm == "bottlecrm" else ploomes_twin(sandbox),
-        Part(
-            "tryton",
-            (sys.executable, "-m", "sandbox.tryton.serve", *serve, "--port", str(sandbox.erp_port)),
-            ready=lambda: answers(sandbox.erp_url),
-            ready_seconds=120,
-            port=sandbox.erp_port,
-            port_setting="the sandbox's ERP port",
-        ),
+        omie_twin(sandbox) if sandbox.erp == "omie" else tryton(sandbox),
     ]
+
+
+def tryton(sandbox: Sandbox) -> Part:
+    return Part(
+        "tryton",
+        (sys.executable, "-m", "sandbox.tryton.serve", "--home", str(sandbox.home), "--port", str(sandbox.erp_port)),
+        ready=lambda: answers(sandbox.erp_url),
+        ready_seconds=120,
+        port=sandbox.erp_port,
+        port_setting="the sandbox's ERP port",
+    )
+
+
+def omie_twin(sandbox: Sandbox) -> Part:
+    where = ("--home", str(sandbox.home), "--port", str(sandbox.erp_port))
+    return Part(
+        "omie-twin",
+        (sys.executable, "-m", "sandbox.omie.serve", *where, "--minute-seconds", f"{sandbox.minute_seconds:g}"),
+        ready=lambda: answers(sandbox.erp_url),
+        port=sandbox.erp_port,
+        port_setting="the sandbox's ERP port",
+        shows=f"{sandbox.erp_url}  (play finance here)",
+    )
 
 
 def ploomes_twin(sandbox: Sandbox) -> Part:

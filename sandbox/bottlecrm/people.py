@@ -14,14 +14,14 @@ import httpx
 
 from sandbox import cast
 from sandbox.bottlecrm.courier import Courier
-from sandbox.people import Place, Row, ShownProduct
+from sandbox.roles import Place, Row, ShownProduct
 
 PRICES = {str(each["code"]): str(each["price"]) for each in (*cast.PRODUCTS, cast.UNKNOWN_PRODUCT)}
 
 
 @dataclass
 class BottleSalesperson:
-    """`home` is the CRM's folder. Names of products and companies are the cast's. See `sandbox.people.Sells`."""
+    """`home` is the CRM's folder. Names of products and companies are the cast's. See `sandbox.roles.Sells`."""
 
     home: Path
     url: str
@@ -128,6 +128,12 @@ class BottleSalesperson:
         row = self.call("GET", f"/invoices/products/{number}/", user="manager")
         beside = self.call("GET", f"/x/products/{number}/", user="manager")
         return ShownProduct(Decimal(row["price"]), row["is_active"], beside["image"] or "", beside["sales_description"])
+
+    def companies(self) -> list[str]:
+        return [
+            str(row["name"])
+            for row in self.call("GET", "/x/records/", user="manager", kind="account", since="1970-01-01T00:00:00Z")["results"]
+        ]
 
     def customer(self, company: str) -> Row:
         row = self.call("GET", f"/accounts/{self.names['accounts'][company]}/", user="manager")["account_obj"]

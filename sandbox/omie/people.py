@@ -1,7 +1,7 @@
 """Finance in the twin of Omie, acting as a person on its screen: no call of the API, no WEBSERVICE on what they do.
 
-What the stories ask of `sandbox.people.Finance`, in the same words. States: `quotation` waits for a decision or stands in the
-column of refused ones (Omie has no other place for it), `processing` was let through, `cancelled` was cancelled or closed.
+What the stories ask of finance (`sandbox.roles.Decides`), in the same words. States: `quotation` waits for a decision or stands
+in the column of refused ones (Omie has no other place for it), `processing` was let through, `cancelled` was cancelled or closed.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ import re
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import httpx
+
+from sandbox.omie.erp import FINANCE
 
 Row = dict[str, Any]
 _WAITING = ("00", "10", "30")
@@ -29,6 +31,9 @@ class OmieFinance:
     url: str
     no: Literal["cancel", "refuse"] = "cancel"
     http: httpx.Client = field(default_factory=lambda: httpx.Client(trust_env=False, timeout=20))
+    signature: ClassVar[str] = FINANCE.user
+    reopens: ClassVar[bool] = False
+    tells: ClassVar[bool] = False
 
     @classmethod
     def at(cls, home: Path, url: str) -> OmieFinance:
@@ -102,6 +107,21 @@ class OmieFinance:
     def automation(self, on: bool) -> None:
         """The house's rule that lets small orders through: on or off."""
         self._admin("POST", "automation", {"on": on})
+
+    # --- the catalogue, on the same screen
+
+    def set_price(self, code: str, price: Decimal) -> None:
+        self._write("geral/produtos", "AlterarProduto", codigo_produto_integracao=code, valor_unitario=str(price))
+
+    def set_in_use(self, code: str, in_use: bool) -> None:
+        self._write("geral/produtos", "AlterarProduto", codigo_produto_integracao=code, inativo="N" if in_use else "S")
+
+    def set_credit_limit(self, tax_id: str, limit: Decimal) -> None:
+        (party,) = self.parties(tax_id)
+        self._write("geral/clientes", "AlterarCliente", codigo_cliente_omie=party["id"], valor_limite_credito=str(limit))
+
+    def _write(self, service: str, call: str, **param: Any) -> None:
+        self._admin("POST", "call", {"service": service, "call": call, "param": param})
 
     def _act(self, sale_id: int, action: str, reason: str = "", **more: Any) -> None:
         self._admin("POST", "finance", {"order": sale_id, "action": action, "reason": reason, **more})

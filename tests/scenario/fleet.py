@@ -24,8 +24,9 @@ from events.store import Journal
 from sandbox.demo import free_ports
 from sandbox.people import Finance, Salesperson
 from sandbox.prepare import prepare
-from sandbox.stage import Stage
+from sandbox.stage import TrytonStage
 from tests.ploomes import PloomesTwin
+from workers.commands import errors
 from workers.config import Config, load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,7 +100,7 @@ class Fleet:
     root: Path
     config: Config
     path: Path
-    stage: Stage
+    stage: TrytonStage
     with_systems: bool
     process: subprocess.Popen[bytes] | None = None
     starts: int = 0
@@ -163,6 +164,10 @@ class Fleet:
 
     def trouble(self, deal: str) -> Row | None:
         return next((each for each in self.troubles() if deal in each["deals"]), None)
+
+    def stuck(self) -> list[errors.Trouble]:
+        """The same without the command line, for a wait: a start of `ponte` at each look takes the fleet's own share of the CPU."""
+        return errors.troubles(self.stage.journal)
 
     # --- selling
 
@@ -255,7 +260,7 @@ def made(root: Path, *, with_systems: bool = False, changes: Mapping[str, str] |
     config = load(path)
     journal = Journal(config.journal_url)
     crm, erp = Salesperson(home, f"http://127.0.0.1:{crm_port}"), Finance.at(home, f"http://127.0.0.1:{erp_port}")
-    fleet = Fleet(root, config, path, Stage(home, crm, erp, journal, config.bridges["main"].start, print), with_systems)
+    fleet = Fleet(root, config, path, TrytonStage(home, crm, erp, journal, config.bridges["main"].start, print), with_systems)
     try:
         yield fleet
     finally:

@@ -22,7 +22,7 @@ from sandbox.catalogue import EVERY as STORIES
 from sandbox.demo import free_ports
 from sandbox.people import Finance
 from sandbox.prepare import prepare
-from sandbox.stage import Stage
+from sandbox.stage import TrytonStage
 from tests.bottlecrm import needs_python
 from tests.scenario.fleet import ROOT, sees
 from tests.scenario.test_stories import Played
@@ -57,7 +57,7 @@ class RealPair:
 
     root: Path
     crm: BottleSalesperson
-    stage: Stage
+    stage: TrytonStage
 
     def ponte(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         argv = [sys.executable, "-m", "workers.cli", *arguments, "--config", str(self.stage.home / "ponte.toml")]
@@ -89,8 +89,16 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealPair]:
     root = tmp_path_factory.mktemp("real")
     home = root / "var" / "sandbox-real"
     crm_port, erp_port, broker, gateway, flower = free_ports(5)
-    ports = {"crm_port": crm_port, "erp_port": erp_port, "broker_port": broker, "gateway_port": gateway, "flower_port": flower}
-    path = prepare(home, crm="bottlecrm", poll_seconds=1, **ports)
+    path = prepare(
+        home,
+        crm="bottlecrm",
+        poll_seconds=1,
+        crm_port=crm_port,
+        erp_port=erp_port,
+        broker_port=broker,
+        gateway_port=gateway,
+        flower_port=flower,
+    )
     (home / "played").touch()  # no stories for a newcomer
     config = load(path)
     said = root / "out"
@@ -106,7 +114,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealPair]:
     try:
         sees(True, works, "the fleet works")
         crm, erp = BottleSalesperson(home, f"http://127.0.0.1:{crm_port}"), Finance.at(home, f"http://127.0.0.1:{erp_port}")
-        yield RealPair(root, crm, Stage(home, crm, erp, journal, config.bridges["main"].start, print))
+        yield RealPair(root, crm, TrytonStage(home, crm, erp, journal, config.bridges["main"].start, print))
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)

@@ -17,23 +17,22 @@ from workers.config import Config
 from workers.flows.masterdata.ends import kinds_hinted
 from workers.supervisor import say_on_stdout, supervise
 
-REAL_SANDBOX = SANDBOX_CONFIG.parent.with_name("sandbox-real")
 
-
-def run(path: Path | None, *, sandbox: bool = False, real: bool = False) -> int:
-    """`real`: the sandbox with a real CRM in place of the twin, in a folder of its own."""
-    if sandbox or real:
+def run(path: Path | None, *, sandbox: str = "") -> int:
+    """`sandbox`: the pair of systems to play against, each in a folder of its own (`sandbox.prepare.PAIRS`)."""
+    if sandbox:
         from sandbox.bottlecrm.prepare import PythonAbsent
-        from sandbox.prepare import prepare
+        from sandbox.prepare import NoSuchPair, pair, prepare
 
         try:
-            path = prepare(REAL_SANDBOX, crm="bottlecrm") if real else prepare(SANDBOX_CONFIG.parent)
-        except PythonAbsent as absent:
+            chosen = pair(sandbox)
+            path = prepare(SANDBOX_CONFIG.parent.with_name(chosen.folder), crm=chosen.crm, erp=chosen.erp)
+        except (PythonAbsent, NoSuchPair) as absent:
             print(absent, file=sys.stderr)
             return 2
     path = config_path(path)
     config = loaded(path)
-    if not (sandbox or real):
+    if not sandbox:
         return start(config, path)
     from sandbox.demo import first_visit
 
@@ -43,15 +42,16 @@ def run(path: Path | None, *, sandbox: bool = False, real: bool = False) -> int:
 
 def playground(config: Config, home: Path) -> fleet.Sandbox:
     """The sandbox's systems where this configuration looks for them, with the minute that it counts calls by."""
-    crm_name, crm, erp = "", {}, {}
+    crm_name, erp_name, crm, erp = "", "", {}, {}
     for name, each in config.connections.items():
         if each.adapter in ("ploomes", "bottlecrm"):
             crm_name, crm = name, each.settings
-        elif each.adapter == "tryton":
-            erp = each.settings
+        elif each.adapter in ("tryton", "omie"):
+            erp_name, erp = name, each.settings
     return fleet.Sandbox(
         home,
         crm=config.connections[crm_name].adapter,
+        erp=config.connections[erp_name].adapter,
         webhook_url=gateway_of(config, crm_name),
         crm_port=urlsplit(crm["url"]).port or 80,
         erp_port=urlsplit(erp["url"]).port or 80,
