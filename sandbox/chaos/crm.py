@@ -6,9 +6,11 @@ They work at the vendor's own screens: neither the account's limits nor the orde
 from __future__ import annotations
 
 import json
+import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
@@ -17,6 +19,7 @@ from typing import Any
 
 import httpx
 
+from sandbox.ploomes.webhooks import HEADER
 from sandbox.ploomes.wire import dumps, loads
 
 Row = dict[str, Any]
@@ -177,6 +180,13 @@ class Crm:
 
     def webhooks(self, **mischief: Any) -> None:
         self.admin("POST", "webhooks", mischief)
+
+    def deliver_again(self, chance: random.Random, most: int) -> None:
+        """Webhooks that were delivered, up to so many, in any order; as whoever recorded them on the way could."""
+        delivered = [row for row in self.dump("outbox") if row["state"] == "delivered"]
+        for row in chance.sample(delivered, min(most, len(delivered))):
+            with suppress(httpx.TransportError):  # the gateway is away: as lost as any webhook
+                self.http.post(row["url"], content=row["body"].encode(), headers={HEADER: row["key"] or ""})
 
     def fault(self, **fault: Any) -> None:
         self.admin("POST", "faults", fault)

@@ -6,7 +6,7 @@ broker     killed, started without its data, flushed, full, slow
 journal    locked for longer than a lease, no room for another byte
 systems    429, 500 before and after the work, answers lost, work that lands late, cut connections, garbage, stale and
            empty reads, the system itself killed
-webhooks   dropped, doubled, shuffled
+webhooks   dropped, doubled, shuffled, delivered once more
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from workers.faults import STEPS
 
 CRM_WRITES = r"POST|PATCH"
 FROZEN = LEASE * 1.6
+REPLAYED = 200
 
 
 @dataclass
@@ -109,7 +110,7 @@ class Mischief:
             *(self.worker_killed, self.worker_killed, self.drain_killed_at_a_step, self.worker_frozen, self.worker_told_to_stop),
             *(self.gateway_killed, self.beat_killed, self.everything_killed, self.second_fleet),
             *(self.broker_killed, self.broker_lost, self.broker_flushed, self.broker_full, self.broker_slow),
-            *(self.webhooks_dropped, self.webhooks_doubled, self.webhooks_shuffled),
+            *(self.webhooks_dropped, self.webhooks_doubled, self.webhooks_shuffled, self.webhooks_replayed),
             *(self.journal_locked, self.disk_full, self.crm_killed, self.erp_killed),
             *(self._crm_fault(kind) for kind in CRM_FAULTS),
         ]
@@ -298,6 +299,10 @@ class Mischief:
 
     def webhooks_shuffled(self) -> None:
         self._webhooks(shuffle=4.0, copies=2)
+
+    def webhooks_replayed(self) -> None:
+        """Old ones come again, long after what they told of."""
+        self.crm.deliver_again(self.chance, REPLAYED)
 
     def _webhooks(self, **how: Any) -> None:
         self.crm.webhooks(**how)
