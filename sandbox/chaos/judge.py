@@ -215,19 +215,29 @@ class Judge:
     # --- who wrote what
 
     def owners(self) -> None:
-        """Fields that only the salesperson may write, by the twin's audit of what the bridge's own user changed."""
+        """Fields that only the salesperson may write, by the twin's audit of what the bridge's own user changed.
+
+        A text that a write took and that was put back was changed twice; what it holds in the end counts among the records.
+        """
         product, deal = self.crm.names["fields"]["product"], self.crm.names["fields"]["deal"]
-        theirs = {"Products": {"ImageUrl", product["sales_description"]}}
+        restorable, changed = product["sales_description"], Counter[int]()
+        theirs = {"Products": {"ImageUrl", restorable}}
         only = {"Deals": {*deal.values(), "StatusId", "StageId", "FinishDate", "LossReasonId", "WonQuoteId", "DaysInStage"}}
         for row in self._writes_of_the_bridge():
             fields = set(row["fields"].split())
             wrong = fields & theirs.get(row["entity"], set())
+            if restorable in wrong:
+                changed[row["record_id"]] += 1
+                wrong -= {restorable}
             if row["entity"] in only and row["action"] == "Update":
                 wrong |= fields - only[row["entity"]]
             if row["entity"] in ("Orders", "Quotes") or (row["action"] == "Delete"):
                 wrong |= {row["action"]}
             if wrong:
                 self.verdict.broken("owner_violations", f"{row['entity']} {row['record_id']}", f"wrote {', '.join(sorted(wrong))}")
+        for number, times in changed.items():
+            if times % 2:
+                self.verdict.broken("owner_violations", f"Products {number}", f"took {restorable}, and did not put it back")
 
     def _writes_of_the_bridge(self) -> Iterator[Row]:
         user = self.crm.names["users"]["Integração Ponte"]

@@ -318,6 +318,14 @@ def test_a_webhook_that_a_person_registered_makes_their_clearing_no_loss(house: 
     assert house.work() == ["nothing_to_put_back"] and at.theirs not in house.held(at.path)
 
 
+def test_doctor_names_webhooks_that_show_nothing_of_our_writes(house: House) -> None:
+    assert house.crm.health().problems == ()
+    theirs = {"EntityId": 2, "ActionId": 2, "CallbackUrl": HOOK, "ValidationKey": house.twin.secret("ploomes-validation")}
+    number = house.twin.write("POST", "/Webhooks", theirs, user="sofia")["Id"]
+    (problem,) = house.crm.health().problems
+    assert f"webhooks {number} were registered by another user" in problem
+
+
 @pytest.mark.parametrize("rules", [{}, {"owners": {"sales_description": "erp"}}], ids=["as_it_is", "by_the_bridges_rules"])
 def test_a_field_of_ours_that_the_erp_emptied_stays_empty(house: House, rules: dict[str, Any]) -> None:
     at = thing(house, "product")

@@ -28,7 +28,7 @@ from adapters.crm.ploomes import properties
 from adapters.crm.ploomes.client import PloomesClient, Row
 from adapters.crm.ploomes.records.lookups import ENTITY
 from adapters.crm.ploomes.records.translate import PATHS
-from adapters.crm.ploomes.settings import PloomesFields, PloomesSettings, instant
+from adapters.crm.ploomes.settings import PloomesSettings, instant
 from adapters.errors import NeedsPerson, TryLater, UnknownOutcome
 from events.masterdata import FIELDS, Kind, Owns
 from events.model import Hint, Owner
@@ -54,12 +54,13 @@ def told(settings: PloomesSettings, hint: Hint, body: Row) -> Hint | None:
     old, new = custom
     if old == new:
         return hint
-    at, ours = _moment(body["New"].get("LastUpdateDate"), settings.zone), _ours(settings.fields, hint.kind)
-    taken = {
-        key: (_scalar(was), _scalar(new.get(key)))
-        for key, was in old.items()
-        if _filled(was) and new.get(key) != was and not (key in ours and _filled(new.get(key)))
-    }
+    at, words = _moment(body["New"].get("LastUpdateDate"), settings.zone), settings.fields.mapped(hint.kind)
+    theirs = {key: value for key, value in old.items() if _filled(value) and new.get(key) != value}
+    for word, key in words.items():
+        # a bridge's rules may say otherwise of a record's field: a new value is no loss, an emptied one may be
+        if hint.kind == DEAL or (FIELDS[Kind(hint.kind)][word].owner is not Owns.CRM and _filled(new.get(key))):
+            theirs.pop(key, None)
+    taken = {key: (_scalar(was), _scalar(new.get(key))) for key, was in theirs.items()}
     if not taken:
         return None
     return hint if at is None else hint.model_copy(update={"by": str(by), "at": at, "taken": taken})
@@ -90,12 +91,6 @@ def _moment(text: Any, zone: ZoneInfo) -> dt.datetime | None:
     except ValueError:
         return None
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
-
-
-def _ours(fields: PloomesFields, kind: str) -> frozenset[str]:
-    """Keys that ponte changes all day, unless a bridge's rules say otherwise: a new value there is no loss, an empty one may be."""
-    words = fields.mapped(kind)
-    return frozenset(key for word, key in words.items() if kind == DEAL or FIELDS[Kind(kind)][word].owner is not Owns.CRM)
 
 
 # Putting it back

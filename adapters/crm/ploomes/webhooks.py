@@ -116,9 +116,15 @@ def problems(client: PloomesClient, path: str) -> list[str]:
     there = {row.get("ActionId") for row in rows if row.get("EntityId") == DEAL_ENTITY}
     missing = [word for word, action in _actions(client).items() if action not in there]
     asleep = [str(row["Id"]) for row in rows if row.get("Active") is False]
+    strange = [str(row["Id"]) for row in rows if str(row.get("CreatorId")) != client.user()]
     found = []
     if missing:
         found.append(f"no webhook for deal {', '.join(missing)}: changes are seen by polling only; run `ponte doctor --fix`")
+    if strange:
+        found.append(
+            f"webhooks {', '.join(strange)} were registered by another user: what a write of ours takes from others stays unseen;"
+            " delete them in Ploomes and run `ponte doctor --fix`"
+        )
     if asleep:
         found.append(f"webhooks {', '.join(asleep)} were disabled by Ploomes after failures; run `ponte doctor --fix`")
     return found
