@@ -91,6 +91,8 @@ class OrderRules(Section):
     payment_terms: dict[str, str] = Field(default_factory=dict)
     """The CRM's word -> the ERP's name of it; a word not listed here is used as it is."""
     task_due_hours: float = Field(default=24, gt=0, le=8760)
+    check_open_deals: bool = False
+    """What an order would lack is shown on the deal while it is open and has a document. Costs some calls at each change."""
 
 
 class Ceilings(Section):

@@ -48,6 +48,7 @@ KINDS: Mapping[str, Notice] = {
     "order_cancelled": Notice(task=True),
     "decision_overdue": Notice(),
     "order_stuck": Notice(),
+    "order_incomplete": Notice(),
     "finance_changed": Notice(),
     "finance_reason": Notice(),
     "product_archived": Notice(),

@@ -19,6 +19,7 @@ from events.store import NewEvent, Which
 from workers import keeping
 from workers.bootstrap import Room
 from workers.config import Bridge
+from workers.flows import open_deals
 from workers.flows.erp_hints import owner_of
 from workers.flows.masterdata import ceilings, figures, intake, reconcile, sellers
 from workers.flows.masterdata.ends import carried
@@ -186,6 +187,8 @@ def _poll_crm(room: Room, name: str, bridge: Bridge) -> int:
     if newest:
         _move_cursor(room, bridge.crm, newest)
     figures.quoted(room, name, deals)
+    open_deals.seen(room, name, deals)
+    open_deals.work(room, name)
     return len(deals)
 
 

@@ -1,14 +1,15 @@
-"""What an account has set up: payment terms, stages, price tables, stock. Reads only.
+"""What an account has set up: payment terms, stages, price tables, sellers, stock.
 
 Verified: names of calls and tags; a stage's own description beside its standard one, by operation ("11" is the sale of products);
-stock lists only what moved unless `cExibeTodos` is "S". Our reading: prices of a table are the product's, less its percentage.
+stock lists only what moved unless `cExibeTodos` is "S". Our reading: prices of a table are the product's, less its percentage,
+unless set by hand, which dates the table's own change.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
 
-from sandbox.omie.erp import Actor, Erp
+from sandbox.omie.erp import Actor, Erp, public, stamped
 from sandbox.omie.paging import no_records, page_of
 from sandbox.omie.store import View
 from sandbox.omie.wire import Row, cents, day, integer, missing, now
@@ -17,11 +18,12 @@ CATEGORY = "1.01.03"
 ACCOUNT = 2115940001
 WAREHOUSE = 2115990001
 SALE = "11"
+FIRST_SELLER = 2115960001
 
 
 class Catalogue:
     def __init__(self, erp: Erp) -> None:
-        self.store = erp.store
+        self.erp, self.store = erp, erp.store
 
     def terms(self, actor: Actor, param: Row, view: View) -> Row:
         rows = sorted(view["terms"].values(), key=lambda row: row["nCodigo"])
@@ -35,7 +37,7 @@ class Catalogue:
 
     def tables(self, actor: Actor, param: Row, view: View) -> Row:
         rows = sorted(view["tables"].values(), key=lambda row: row["nCodTabPreco"])
-        return page_of(rows, param, "listaTabelasPreco", hungarian=True)
+        return page_of(rows, param, "listaTabelasPreco", hungarian=True, shape=public)
 
     def table_items(self, actor: Actor, param: Row, view: View) -> Row:
         number = integer(param.get("nCodTabPreco"), "nCodTabPreco")
@@ -51,6 +53,50 @@ class Catalogue:
         head = {tag: table[tag] for tag in ("nCodTabPreco", "cCodIntTabPreco", "cNome", "cCodigo", "cAtiva", "cOrigem")}
         answer["listaTabelaPreco"] = head | {"itensTabela": answer.pop("itensTabela")}
         return answer
+
+    def include_table(self, actor: Actor, param: Row, view: View) -> Row:
+        with self.store.transaction():
+            number = self.store.next_id("tables", 2115980002)
+            given = {tag: param.get(tag) or {} for tag in ("produtos", "clientes", "outrasInfo")}
+            row = {"nCodTabPreco": number, "cNome": param["cNome"], "cCodIntTabPreco": str(param.get("cCodIntTabPreco") or "")}
+            row |= {"cCodigo": str(number)[-3:], "cAtiva": "S", "cOrigem": "PRD", "info": stamped(actor), **given}
+            self.store.put("tables", number, row)
+        return {"nCodTabPreco": number, "cCodStatus": "0", "cDesStatus": "Tabela de preço incluída com sucesso!"}
+
+    def alter_item(self, actor: Actor, param: Row, view: View) -> Row:
+        """A product's price in a table, by hand."""
+        number, product = integer(param.get("nCodTabPreco"), "nCodTabPreco"), str(integer(param.get("nCodProd"), "nCodProd"))
+        with self.store.transaction():
+            table = self.store.tables["tables"].get(number)
+            if table is None:
+                raise missing("Tabela de Preço", "Código", number)
+            by_hand = table.get("_by_hand", {}) | {product: str(param["nValorTabela"])}
+            self.store.put("tables", number, table | {"_by_hand": by_hand, "info": stamped(actor, table["info"])})
+            self.erp.fire(actor, "TabelaPrecoItem.Alterado", {"nCodTabPreco": number, "nCodProd": int(product)})
+        return {"nCodTabPreco": number, "cCodStatus": "0", "cDesStatus": "Item alterado com sucesso!"}
+
+    def suspend_table(self, actor: Actor, param: Row, view: View) -> Row:
+        number = integer(param.get("nCodTabPreco"), "nCodTabPreco")
+        with self.store.transaction():
+            table = self.store.tables["tables"][number]
+            self.store.put("tables", number, table | {"cAtiva": "N", "info": stamped(actor, table["info"])})
+        return {"nCodTabPreco": number, "cCodStatus": "0", "cDesStatus": "Tabela de preço suspensa com sucesso!"}
+
+    def sellers(self, actor: Actor, param: Row, view: View) -> Row:
+        rows = sorted(view["sellers"].values(), key=lambda row: row["Id"])
+        return page_of(rows, param, "cadastro", shape=public)
+
+    def include_seller(self, actor: Actor, param: Row, view: View) -> Row:
+        with self.store.transaction():
+            number = self.store.next_id("sellers", FIRST_SELLER)
+            self.store.put("sellers", number, {"Id": number, "codigo": number, "inativo": "N", "email": "", **param})
+        return {"codigo": number, "codigo_status": "0", "descricao_status": "Vendedor cadastrado com sucesso!"}
+
+    def alter_seller(self, actor: Actor, param: Row, view: View) -> Row:
+        number = integer(param.get("codigo"), "codigo")
+        with self.store.transaction():
+            self.store.put("sellers", number, self.store.tables["sellers"][number] | param)
+        return {"codigo": number, "codigo_status": "0", "descricao_status": "Vendedor alterado com sucesso!"}
 
     def stock(self, actor: Actor, param: Row, view: View) -> Row:
         rows = [row for row in sorted(view["products"].values(), key=lambda row: row["Id"]) if row["inativo"] == "N"]
@@ -99,8 +145,9 @@ def _position(row: Row, pending: Decimal) -> Row:
 
 def _item(row: Row, table: Row) -> Row:
     price = Decimal(row["valor_unitario"])
-    percent = Decimal(table["outrasInfo"]["nPercDesconto"])
+    percent = Decimal(table["outrasInfo"].get("nPercDesconto") or 0)
     lowered = cents(price * (100 - percent) / 100)
+    by_hand = table.get("_by_hand", {}).get(str(row["Id"]))
     return {
         "nCodProd": row["Id"],
         "cCodIntProd": row["codigo_produto_integracao"],
@@ -111,10 +158,20 @@ def _item(row: Row, table: Row) -> Row:
         "cTemDesconto": "N",
         "nDescMaximo": 0,
         "nDescSugerido": 0,
-        "cManual": "N",
+        "cManual": "N" if by_hand is None else "S",
         "nPercDesconto": percent,
         "nPercAcrescimo": 0,
         "nValorOriginal": price,
         "nValorCalculado": lowered,
-        "nValorTabela": lowered,
+        "nValorTabela": lowered if by_hand is None else Decimal(by_hand),
     }
+
+
+def in_tables(row: Row, view: View) -> list[Row]:
+    """A product's prices, as a list of products shows them (verified: the tags; our reading: of active tables only)."""
+    names = {"nCodTabPreco": "nCodTabPreco", "cNome": "cNomeTabPreco"}
+    return [
+        {shown: table[tag] for tag, shown in names.items()} | {"nValorTabPreco": _item(row, table)["nValorTabela"]}
+        for table in sorted(view["tables"].values(), key=lambda each: each["nCodTabPreco"])
+        if table["cAtiva"] == "S"
+    ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 
+from sandbox.omie.catalogue import in_tables
 from sandbox.omie.erp import Actor, Erp, public, stamped
 from sandbox.omie.paging import changed, page_of
 from sandbox.omie.store import View
@@ -89,7 +90,12 @@ class Products:
             rows = [row for row in rows if any((tag, str(row[tag])) in wanted for tag in _KEYS)]
         if param.get("apenas_importado_api") == "S":
             rows = [row for row in rows if row["importado_api"] == "S"]
-        return page_of(changed(rows, param, "info"), param, "produto_servico_cadastro", shape=public)
+        priced = param.get("exibir_tabelas_preco") == "S"
+
+        def shape(row: Row) -> Row:
+            return public(row) | ({"tabelas_preco": in_tables(row, view)} if priced else {})
+
+        return page_of(changed(rows, param, "info"), param, "produto_servico_cadastro", shape=shape)
 
     def exclude(self, actor: Actor, param: Row, view: View) -> Row:
         with self.store.transaction():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sandbox import cast
 from sandbox.omie.catalogue import ACCOUNT, CATEGORY, WAREHOUSE
 from sandbox.omie.customers import Customers
-from sandbox.omie.erp import SEED
+from sandbox.omie.erp import SEED, stamped
 from sandbox.omie.products import Products
 from sandbox.omie.store import Store
 from sandbox.omie.wire import Row
@@ -71,6 +71,7 @@ def seed(store: Store, customers: Customers, products: Products) -> None:
             "produtos": {"cTodosProdutos": "S"},
             "clientes": {"cTodosClientes": "S"},
             "outrasInfo": {"nPercAcrescimo": 0, "nPercDesconto": 10},
+            "info": stamped(SEED),
         }
         store.put("tables", WHOLESALE, table)
 

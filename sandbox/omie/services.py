@@ -91,6 +91,15 @@ class Services:
             "produtos/tabelaprecos",
             ("ListarTabelasPreco", "tprListarRequest", self.catalogue.tables, False),
             ("ListarTabelaItens", "tprItensListarRequest", self.catalogue.table_items, False),
+            ("IncluirTabelaPreco", "tprIncluirRequest", self.catalogue.include_table, True),
+            ("AlterarPrecoItem", "tprAltPrecoItemRequest", self.catalogue.alter_item, True),
+            ("SuspenderTabelaPreco", "tprSuspenderRequest", self.catalogue.suspend_table, True),
+        )
+        yield from _calls(
+            "geral/vendedores",
+            ("ListarVendedores", "vendListarRequest", self.catalogue.sellers, False),
+            ("IncluirVendedor", "vendincluirRequest", self.catalogue.include_seller, True),
+            ("AlterarVendedor", "vendAlterarRequest", self.catalogue.alter_seller, True),
         )
         yield from _calls("estoque/consulta", ("ListarPosEstoque", "ListarEstPosRequest", self.catalogue.stock, False))
 

@@ -22,7 +22,7 @@ CODES = {
     "orders": "codigo_pedido_integracao",
 }
 """Tag of a thing's integration code, by which it is found at once."""
-ENTITIES = (*CODES, "terms", "stages", "tables", "endpoints")
+ENTITIES = (*CODES, "terms", "stages", "tables", "sellers", "endpoints")
 _TABLES = """
 create table if not exists records (entity text, id integer, body text not null, primary key (entity, id));
 create table if not exists sequences (name text primary key, last integer not null);

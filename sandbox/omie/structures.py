@@ -100,6 +100,15 @@ TAGS: dict[str, str] = {
     "tprItensListarRequest": (
         f"{_NPAGE} nCodTabPreco cCodIntTabPreco dDtIncDe dDtIncAte dDtAltDe dDtAltAte lApenasItens cApenasFixado"
     ),
+    "tprIncluirRequest": "cCodIntTabPreco cNome cCodigo cOrigem",
+    "tprAltPrecoItemRequest": "nCodTabPreco nCodProd nValorTabela",
+    "tprSuspenderRequest": "nCodTabPreco cCodIntTabPreco",
+    "vendListarRequest": (
+        "pagina registros_por_pagina apenas_importado_api ordenar_por ordem_descrescente filtrar_por_data_de filtrar_por_data_ate "
+        "filtrar_apenas_inclusao filtrar_apenas_alteracao filtrar_por_email filtrar_por_nome"
+    ),
+    "vendincluirRequest": "codInt nome inativo email fatura_pedido visualiza_pedido comissao",
+    "vendAlterarRequest": "codigo codInt nome inativo email fatura_pedido visualiza_pedido comissao",
     "ListarEstPosRequest": (
         "nPagina nRegPorPagina dDataPosicao cExibeTodos cExibeApenasPDV cExibeApenasMarketplace codigo_local_estoque "
         "lista_local_estoque cTipoItem"
@@ -135,6 +144,7 @@ NESTED: dict[str, dict[str, str]] = {
     "lista_parcelas": {"parcela": "parcela"},
     "pvpSimularImpRequest": dict.fromkeys(("cliente", "det", "frete"), ANYTHING),
     "ListarEstPosRequest": {"lista_produtos": "lista_produtos"},
+    "tprIncluirRequest": dict.fromkeys(("produtos", "clientes", "outrasInfo", "caracteristicas"), ANYTHING),
 }
 _KNOWN = {name: frozenset(tags.split()) for name, tags in TAGS.items()}
 

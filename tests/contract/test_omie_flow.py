@@ -15,7 +15,9 @@ from tests.contract.omie_house import House, company, house, line, order, twin
 from tests.fakes import FakeCrm, FakeDeal, Wire
 from tests.omie import Row
 from tests.stage import DEAL, Stage, config
+from workers import schedule
 from workers.bootstrap import Room
+from workers.flows.open_deals import AGAIN
 
 __all__ = ("house", "twin")
 
@@ -143,3 +145,16 @@ def test_finances_edit_is_kept_by_the_correction_and_told(stage: OmieStage) -> N
     held = {each["codigo"]: each["quantidade"] for each in stage.alive()["lines"]}
     assert held == {"SKU-0001": Decimal(4), "SKU-0002": Decimal(1)}
     assert "SKU-0001" in stage.notes()
+
+
+def test_what_omie_lacks_stands_on_the_open_deal_until_it_is_entered_there(stage: OmieStage) -> None:
+    stage.room.config = config(check_open_deals=True)
+    deal = stage.crm.touch(DEAL)
+    deal.more = (line("SKU-NOVO", 1, "5"),)
+    schedule.poll(stage.room, "crm")
+    assert (deal.fields["order_status"], deal.fields["order_reasons"]) == ("Incompleto", "Produto não encontrado no ERP")
+    new = {"codigo_produto_integracao": "SKU-NOVO", "codigo": "SKU-NOVO", "descricao": "Novo", "unidade": "UN", "ncm": "7318.15.00"}
+    stage.house.twin.admin("POST", "call", {"service": "geral/produtos", "call": "IncluirProduto", "param": new})
+    stage.clock.forward(AGAIN.total_seconds() + 1)
+    schedule.poll(stage.room, "crm")
+    assert (deal.fields["order_status"], deal.fields["order_reasons"], stage.orders()) == ("", "", [])

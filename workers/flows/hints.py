@@ -15,7 +15,7 @@ from events.masterdata import Kind
 from events.model import Hint
 from events.store import Claim, Outcome, State
 from workers.bootstrap import Room
-from workers.flows import erp_hints
+from workers.flows import erp_hints, open_deals
 from workers.flows.masterdata import figures, guard, intake
 from workers.flows.masterdata.ends import EVENT, carried, ends
 from workers.flows.masterdata.ownership import Side
@@ -41,6 +41,8 @@ def hint_received(room: Room, claim: Claim) -> Done:
     deal = room.crm(event.connection).deal(event.subject_id)
     events = look_at_deal(room.journal, event.bridge, deal)
     figures.quoted(room, event.bridge, [deal])
+    open_deals.seen(room, event.bridge, [deal])
+    open_deals.work(room, event.bridge)
     return Done(Outcome.applied(code=events[0].type if events else "nothing_new"), events)
 
 

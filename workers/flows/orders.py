@@ -12,17 +12,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
 from adapters.errors import NeedsPerson, Rejected, UnknownOutcome
 from events.model import Deal, DealStatus, ErpOrder, ErpStage, Order, Owner, Reason, content
 from events.store import Claim, NewEvent, OrderRow, Outcome, Tx
-from workers import preflight
 from workers.bootstrap import Room
-from workers.config import Bridge
 from workers.faults import reach
 from workers.flows import customers, lineage, merge
+from workers.flows.checking import checked, in_the_erps_words
 from workers.flows.desk import Desk, desk
 from workers.flows.order_plan import (
     BEYOND_CORRECTION,
@@ -111,8 +109,8 @@ def _send(
     """Check, then create or amend, then submit. Resumes wherever an earlier attempt was cut."""
     customer_id: str | None = None
     if order is not None:
-        order = _in_the_erps_words(order, at.bridge)
-        customer_id, reasons = _checked(at, order, reasons)
+        order = in_the_erps_words(order, at.bridge)
+        customer_id, reasons = checked(at.room, at.bridge_name, at.erp, order, reasons)
         sent = row.facts.get("sent", {})
         if sent.get("revision") == revision and sent["content"] != content(order):
             revision += 1  # an earlier try of this same win sent something else, which may have arrived
@@ -137,14 +135,6 @@ def _send(
         return _adopted_as_it_stands(row, erp, order)
     row, erp = _brought_to_content(at, row, erp, order, customer_id)
     return _submitted(at, row, erp)
-
-
-def _checked(at: Desk, order: Order, reasons: Sequence[Reason]) -> tuple[str | None, Sequence[Reason]]:
-    """The customer in the ERP, if it is there, and every reason why the order cannot leave: the document's, the ERP's, ours."""
-    customer_id, found = customers.find(at.room, at.bridge_name, at.erp, order.customer)
-    prices: dict[str, Decimal] = dict(at.erp.prices(order, customer_id))
-    ours = preflight.bridge_reasons(order, at.bridge.orders, prices)
-    return customer_id, preflight.distinct([*reasons, *found, *at.erp.missing(order, customer_id), *ours])
 
 
 def _held_back(at: Desk, row: OrderRow, erp: ErpOrder | None, reasons: Sequence[Reason]) -> Done:
@@ -259,11 +249,6 @@ def _submitted(at: Desk, row: OrderRow, erp: ErpOrder) -> Done:
         [*order_events(at.bridge_name, at.deal_id, erp, sent), *told],
         lambda tx: tx.save_order(sent),
     )
-
-
-def _in_the_erps_words(order: Order, bridge: Bridge) -> Order:
-    term = bridge.orders.payment_terms.get(order.payment_term, order.payment_term)
-    return order if term == order.payment_term else order.model_copy(update={"payment_term": term})
 
 
 def _offer_adoption(at: Desk, row: OrderRow, order: Order, customer_id: str | None) -> None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from stdnum.br import cnpj, cpf
 
-from adapters.erp.omie import customers, products, terms
+from adapters.erp.omie import customers, products, tables, terms
 from adapters.erp.omie.client import Omie
 from adapters.erp.omie.document import MOST_LINES
 from adapters.erp.omie.values import normal
@@ -19,10 +19,20 @@ _MOST_TERMS = 30
 """More payment terms than this are not listed to a salesperson."""
 
 
-def prices(omie: Omie, order: Order) -> dict[str, Decimal]:
-    """The product's own unit price. Price tables are not asked: which one a customer has is not said by Omie's register."""
+def prices(omie: Omie, order: Order, customer_id: str | None) -> dict[str, Decimal]:
+    """In the table that is meant for this customer, where there is one that holds the product; else the product's own price."""
     known = products.by_code(omie, [line.product_code for line in order.lines])
-    return {code: product.price for code, product in known.items() if product.price > 0}
+    table = _table(omie, order.customer, customer_id)
+    asked = {code: product.by_table.get(table.id if table else "") or product.price for code, product in known.items()}
+    return {code: price for code, price in asked.items() if price > 0}
+
+
+def _table(omie: Omie, ours: Customer, customer_id: str | None) -> tables.Table | None:
+    if not any(each.tag or each.state for each in tables.active(omie)):
+        return None
+    if customer_id is None:
+        return tables.of_customer(omie, [customers.TAG], ours.address.state)
+    return tables.of_row(omie, customers.row_of(omie, customer_id))
 
 
 def missing(omie: Omie, order: Order, customer_id: str | None) -> list[Reason]:
@@ -33,6 +43,7 @@ def missing(omie: Omie, order: Order, customer_id: str | None) -> list[Reason]:
         *_place(order.customer.address, theirs.address if theirs else None, "customer.address"),
         *(_place(order.ship_to, None, "ship_to") if order.ship_to else ()),
         *_commerce(omie, order),
+        *_seller(omie, order),
         *_lines(omie, order),
     ]
 
@@ -78,6 +89,11 @@ def _commerce(omie: Omie, order: Order) -> Iterator[Reason]:
         )
     if order.currency != CURRENCY:
         yield Reason(kind=ReasonKind.PRICE, code="currency_differs", field="currency", found=order.currency, wanted=CURRENCY)
+
+
+def _seller(omie: Omie, order: Order) -> Iterator[Reason]:
+    if omie.settings.seller_required and tables.seller_code(omie, order.seller_email) is None:
+        yield Reason(kind=ReasonKind.REGISTRATION, code="seller_unknown", field="seller", fix_by=Owner.INTEGRATOR)
 
 
 def _lines(omie: Omie, order: Order) -> Iterator[Reason]:

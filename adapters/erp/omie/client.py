@@ -49,14 +49,14 @@ class Empty(TryLater):
 
 
 class Emptiness:
-    """Whether the account has orders at all. One that has none answers each list of them with an error, and ten errors of a method
-    shut it out: so it is asked seldom, and ever more seldom."""
+    """Whether the account has orders (price tables, sellers) at all. One that has none answers each list of them with an error, and
+    ten errors of a method shut it out: so it is asked seldom, and ever more seldom."""
 
     def __init__(self, minute: float) -> None:
         self._pause, self._longest = minute, 30 * minute
         self._ask_at = 0.0
         self.over = False
-        """An order was seen."""
+        """Something was seen."""
 
     def known(self) -> bool:
         return not self.over and time.monotonic() < self._ask_at
@@ -93,6 +93,8 @@ class Omie:
         self.products: dict[str, tuple[float, Any]] = {}
         """SKU -> when it was read, and what was (`omie.products.Product`)."""
         self.empty = Emptiness(settings.minute_seconds)
+        self.nothing: dict[str, Emptiness] = {}
+        """What else the account may have none of, by name."""
         self.orders: dict[str, tuple[str, str]] = {}
         """Order id -> its key and number, by which it can be asked for in other ways."""
         self.beside: dict[str, tuple[str, Any]] = {}

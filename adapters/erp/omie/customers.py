@@ -23,6 +23,8 @@ SERVICE = "geral/clientes/"
 CODE_LENGTH = 20
 """Of codigo_cliente_integracao (facts/OMIE, external ids; from memory)."""
 BRAZIL = "1058"
+TAG = "Cliente"
+"""Of customers that we create."""
 _FLAGS = ("exibir_caracteristicas", "exibir_obs")
 _NO_NAMES = frozenset({"cliente", "teste"})
 _CITY = re.compile(r"\s*\([A-Za-z]{2}\)\s*$")
@@ -94,7 +96,7 @@ def create(omie: Omie, wanted: Customer, code: str) -> Customer:
     """Safe twice: the code is unique in Omie, and the one that bears it is returned. So is a tax id: one of the same tax id that
     came in between is found by the next attempt."""
     _check_tax_id(wanted)
-    values = {"codigo_cliente_integracao": code_of(omie, code), **_values(wanted), **_names(wanted), "tags": [{"tag": "Cliente"}]}
+    values = {"codigo_cliente_integracao": code_of(omie, code), **_values(wanted), **_names(wanted), "tags": [{"tag": TAG}]}
     try:
         answer = omie.write(SERVICE, "IncluirCliente", values)
     except Redundant as error:  # its twin may have succeeded

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from adapters.erp.omie import products, terms
+from adapters.erp.omie import products, tables, terms
 from adapters.erp.omie.client import Omie, Row
 from adapters.erp.omie.notes import write_notes
 from adapters.erp.omie.values import CENT, FOUR, day, part, rounded, text, written
@@ -135,6 +135,8 @@ def _rest(omie: Omie, order: Order, notes: str, before: Mapping[str, Any] | None
         "utilizar_emails": order.customer.email,
         "enviar_email": "N",
     }
+    if order.seller_email and (seller := tables.seller_code(omie, order.seller_email)) is not None:
+        extras["codVend"] = seller
     if order.ship_to is not None or text(part(before or {}, "outros_detalhes"), "cEnderecoOd"):
         extras["outros_detalhes"] = _ship_to(order.ship_to or Address())
     freight: Row = {

@@ -105,7 +105,7 @@ class OmieErp:
 
     def prices(self, order: Order, customer_id: str | None) -> Mapping[str, Decimal]:
         with within(self._total):
-            return checks.prices(self.omie, order)
+            return checks.prices(self.omie, order, customer_id)
 
     def find_orders(self, key: str) -> Sequence[ErpOrder]:
         with within(self._total):

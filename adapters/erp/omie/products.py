@@ -5,18 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 
-from adapters.erp.omie import terms
+from adapters.erp.omie import tables, terms
 from adapters.erp.omie.client import Empty, Omie, Row
 from adapters.erp.omie.lists import PAGE, rows_of, sizes
 from adapters.erp.omie.values import number, part, text, yes
 
 SERVICE = "geral/produtos/"
-ALL = {"filtrar_apenas_omiepdv": "N", "apenas_importado_api": "N"}
-"""Without it only products set up for a point of sale are listed (service description)."""
+ALL = {"filtrar_apenas_omiepdv": "N", "apenas_importado_api": "N", "exibir_tabelas_preco": "S"}
+"""Without the first only products for a point of sale are listed, without the last no prices of tables (service description)."""
 
 _SAID = ("codigo", "descricao", "unidade", "valor_unitario", "descricao_familia", "inativo", "bloqueado")
 _FLAGS = ("exibir_obs", "exibir_kit", "exibir_caracteristicas")
@@ -30,6 +30,7 @@ class Product:
     salable: bool
     unit: str
     price: Decimal
+    by_table: Mapping[str, Decimal] = field(default_factory=dict)
 
 
 def by_code(omie: Omie, codes: Sequence[str]) -> dict[str, Product]:
@@ -75,6 +76,7 @@ def _product(row: Row) -> Product:
         salable=not yes(row, "inativo") and not yes(row, "bloqueado"),
         unit=text(row, "unidade"),
         price=number(row.get("valor_unitario")),
+        by_table=tables.in_row(row),
     )
 
 

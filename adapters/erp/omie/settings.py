@@ -47,6 +47,8 @@ class OmieSettings(BaseModel):
     """Name of a payment term -> codigo_parcela. A name not listed is looked up among the tenant's own (ListarParcelas)."""
     default_payment_term: str = ""
     """Code of the term of an order that names none; empty: such an order is returned."""
+    seller_required: bool = False
+    """An order whose seller's e-mail is that of no active seller (vendedor) in Omie is returned. Else it goes without a seller."""
     final_consumer: tuple[str, ...] = ()
     """Purposes, in the bridge's words, that make an order one for final consumption. A person's always is."""
     units: dict[str, str] = {}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from adapters.erp.omie.client import Empty, Omie
+from adapters.erp.omie.client import Emptiness, Empty, Omie
 from adapters.erp.omie.lists import rows_of, sizes, walk
 from adapters.erp.omie.values import text
 
@@ -31,6 +32,20 @@ def code_of(omie: Omie, name: str) -> str | None:
             if theirs.strip().casefold() == name.strip().casefold():
                 return code
     return None
+
+
+def set_up(omie: Omie, what: str, find: Callable[[], list[Any]]) -> list[Any]:
+    """A list of what not every account has, asked for seldom. An account without any says so with an error: it is asked ever more
+    seldom."""
+    none = omie.nothing.setdefault(what, Emptiness(omie.settings.minute_seconds))
+    if none.known():
+        return []
+    try:
+        found: list[Any] = omie.keep(what, find)
+    except Empty:
+        none.found()
+        return []
+    return found
 
 
 def _terms(omie: Omie) -> dict[str, str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from adapters.erp.omie import customers, products
+from adapters.erp.omie import customers, products, tables
 from adapters.erp.omie.client import Empty, Omie, Row
 from adapters.erp.omie.lists import PAGE, rows_of, sizes, walk
 from adapters.erp.omie.records import write
-from adapters.erp.omie.records.things import CUSTOMER_READS, CUSTOMER_WRITES, PRODUCT_READS, THINGS, Thing, is_customer
+from adapters.erp.omie.records.things import CONSULTED, CUSTOMER_READS, CUSTOMER_WRITES, PRODUCT_READS, THINGS, Thing, is_customer
 from adapters.errors import NeedsPerson, NotFound
 from adapters.ports import RecordBook, RecordCapabilities
 from events.masterdata import Gone, Kind, Page, Record, Write, Written
@@ -22,11 +22,15 @@ _NOTHING: frozenset[str] = frozenset()
 
 @dataclass(frozen=True)
 class Cursor:
-    """`since`, `started`: of a walk, in UTC; without `started` the next walk has not begun. `position`: records of it passed."""
+    """`since`, `started`: of a walk, in UTC; without `started` the next walk has not begun. `position`: records of it passed.
+
+    `beside`: what stood beside the records when the walk began (`tables.beside`). Once it changed, all of them are walked.
+    """
 
     since: str = ""
     started: str = ""
     position: int = 0
+    beside: str = ""
 
     @classmethod
     def of(cls, text: str) -> Cursor:
@@ -34,7 +38,8 @@ class Cursor:
             return cls()
         try:
             held = json.loads(text)
-            cursor = cls(str(held.get("since", "")), str(held.get("started", "")), int(held.get("position", 0)))
+            since, started, beside = (str(held.get(name, "")) for name in ("since", "started", "beside"))
+            cursor = cls(since, started, int(held.get("position", 0)), beside)
             for moment in filter(None, (cursor.since, cursor.started)):
                 dt.datetime.fromisoformat(moment)
         except (ValueError, TypeError, AttributeError):
@@ -47,7 +52,7 @@ class Cursor:
         return cursor
 
     def __str__(self) -> str:
-        held = {"since": self.since, "started": self.started, "position": self.position}
+        held = {"since": self.since, "started": self.started, "position": self.position, "beside": self.beside}
         return json.dumps({name: value for name, value in held.items() if value})
 
 
@@ -68,21 +73,23 @@ class Records:
         What changes behind the walk bears a later time, and comes with the next one: equal times meet no boundary.
         """
         omie, thing, held = self.omie, THINGS[kind], Cursor.of(cursor)
-        since = dt.datetime.fromisoformat(held.since) if held.since else None
         thing.control(omie)
-        started = held.started or _now(omie).isoformat()
+        if not held.started:
+            now_beside = tables.beside(omie, kind)
+            held = Cursor(held.since if held.beside == now_beside else "", _now(omie).isoformat(), beside=now_beside)
+        since = dt.datetime.fromisoformat(held.since) if held.since else None
         which = {**thing.everything, **(omie.since(since) if since else {})}
         last = False
         try:
             for walked in walk(omie, thing.service, thing.lists, which, thing.into, position=held.position):
                 last = walked.last
-                after = _behind(omie, started) if last else Cursor(held.since, started, walked.position)
+                after = _behind(omie, held) if last else replace(held, position=walked.position)
                 records = thing.records(omie, [row for row in walked.rows if self._belongs(kind, row)])
                 yield Page(records, str(after), last, walked.total if since is None else None)
         except Empty:
             thing.control(omie)
         if not last:
-            yield Page([], str(_behind(omie, started)), True)
+            yield Page([], str(_behind(omie, held)), True)
 
     def _belongs(self, kind: Kind, row: Row) -> bool:
         return kind is not Kind.CUSTOMER or is_customer(self.omie, row)
@@ -110,7 +117,7 @@ class Records:
                 thing.control(self.omie)
                 found[each] = Gone(each)
             else:
-                found |= {one.id: one for one in thing.records(self.omie, [row])}
+                found |= {one.id: one for one in thing.records(self.omie, [row | {CONSULTED: True}])}
         return found
 
     def _rows(self, thing: Thing, ids: Sequence[str]) -> list[Row]:
@@ -158,9 +165,10 @@ def _now(omie: Omie) -> dt.datetime:
     return (omie.server_time or dt.datetime.now(dt.UTC)).replace(microsecond=0)
 
 
-def _behind(omie: Omie, started: str) -> Cursor:
+def _behind(omie: Omie, walked: Cursor) -> Cursor:
     """Where the next walk begins."""
-    return Cursor(since=(dt.datetime.fromisoformat(started) - dt.timedelta(seconds=omie.settings.overlap)).isoformat())
+    since = dt.datetime.fromisoformat(walked.started) - dt.timedelta(seconds=omie.settings.overlap)
+    return Cursor(since.isoformat(), beside=walked.beside)
 
 
 def _plays(records: Records) -> RecordBook:

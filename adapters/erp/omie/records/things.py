@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from adapters.erp.omie import customers, products
+from adapters.erp.omie import customers, products, tables
 from adapters.erp.omie.client import Omie, Row
 from adapters.erp.omie.lists import walk
 from adapters.erp.omie.values import folded, number, part, text, yes
@@ -16,9 +16,14 @@ from events.masterdata import Kind, Record, fingerprint, plain
 PLACE = ("street", "number", "complement", "district", "city", "state", "postal_code", "country")
 CUSTOMER_WRITES = frozenset({"email", "phone", *PLACE})
 CUSTOMER_READS = frozenset(
-    {"name", "legal_name", "tax_id", "code", "state_registration", "credit_limit", "payment_term", "blocked", *CUSTOMER_WRITES}
+    [
+        *("name", "legal_name", "tax_id", "code", "state_registration", "credit_limit", "payment_term", "price_list", "blocked"),
+        *("seller_email", *CUSTOMER_WRITES),
+    ]
 )
-PRODUCT_READS = frozenset({"code", "name", "unit", "category", "price", "stock", "stock_as_of", "active"})
+CONSULTED = "_consulted"
+"""In a row that no list gave: it shows no prices of tables."""
+PRODUCT_READS = frozenset({"code", "name", "unit", "category", "price", "prices", "stock", "stock_as_of", "active"})
 _NOT_BUYERS = frozenset({"fornecedor", "transportadora"})
 """Tags of those who are in the register without being customers."""
 
@@ -66,6 +71,8 @@ def _customer(omie: Omie, row: Row) -> Record:
         **{name: getattr(known.address, name) for name in PLACE},
         "credit_limit": plain(limit) if limit else None,
         "payment_term": known.payment_term,
+        "price_list": table.name if (table := tables.of_row(omie, row)) else "",
+        "seller_email": tables.sellers(omie).get(text(part(row, "recomendacoes"), "codigo_vendedor"), ""),
         "blocked": known.blocked,
     }
     return _record(omie, Kind.CUSTOMER, known.id, row, fields, known.version, active=not yes(row, "inativo"))
@@ -83,6 +90,7 @@ def _products(omie: Omie, rows: Sequence[Row]) -> list[Record]:
             "unit": text(row, "unidade"),
             "category": text(row, "descricao_familia"),
             "price": plain(number(row.get("valor_unitario"))),
+            **({} if CONSULTED in row else {"prices": tables.prices(omie, row)}),
             "active": active,
             "stock": stock.get(product_id, []),
             "stock_as_of": now,
