@@ -30,7 +30,7 @@ from workers.commands import errors
 from workers.config import Config, load
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 180.0
+PATIENCE = 300.0
 """Seconds; a wait ends as soon as what it waits for is seen."""
 BRISK = {"order_workers = 1": "order_workers = 2\nsweep_seconds = 0.5"}
 
@@ -149,14 +149,14 @@ class Fleet:
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
         assert self.process is not None
         self.process.send_signal(number)
-        code = self.process.wait(120)
+        code = self.process.wait(PATIENCE)
         self.process = None
         return code
 
     def ponte(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A command of the command line, on this fleet's configuration."""
         argv = [sys.executable, "-m", "workers.cli", *arguments, "--config", str(self.path)]
-        return subprocess.run(argv, cwd=self.root, env=self.environment, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(argv, cwd=self.root, env=self.environment, capture_output=True, text=True, timeout=300, check=False)
 
     def troubles(self) -> list[Row]:
         """What `ponte errors --json` says."""

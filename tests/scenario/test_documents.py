@@ -9,7 +9,7 @@ import pytest
 from sandbox import cast
 from tests.scenario.fleet import Fleet, at_once, sees, tax_id
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1200)
 
 AURORA, BREVE, CAMPO, ESTRELA = (str(each["name"]) for each in (cast.AURORA, cast.BREVE, cast.CAMPO, cast.ESTRELA))
 

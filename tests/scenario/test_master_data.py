@@ -17,7 +17,7 @@ from sandbox import cast
 from tests.contract.tryton_records import Hands
 from tests.scenario.fleet import Fleet, Row, sees, tax_id
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1200)
 
 AURORA = str(cast.AURORA["name"])
 CODES = {each["code"] for each in cast.PRODUCTS}
@@ -148,7 +148,8 @@ def test_what_changes_beside_a_record_reaches_the_crm_and_what_is_not_sold_does_
     sees("Rua das Ostras", lambda: contacts(fleet)[IPE]["StreetAddress"], "the customer has its new address")
     assert "MP-0001" not in products(fleet)
     assert "Siderúrgica do Vale Inventado" not in contacts(fleet)
-    sees([], fleet.troubles, "nothing is stuck")
+    sees([], fleet.stuck, "nothing is stuck")
+    sees([], fleet.troubles, "and `ponte errors` says so")
 
 
 def invoiced(hands: Hands, supplier: int) -> None:
@@ -195,4 +196,5 @@ def test_what_was_erased_in_the_crm_waits_for_a_person_and_is_made_again(fleet: 
     assert "NEW-4" not in products(fleet)
     assert fleet.ponte("review", str(review["id"]), "create").returncode == 0
     sees(True, lambda: "NEW-4" in products(fleet), "made again, once")
-    sees([], fleet.troubles, "nothing is stuck")
+    sees([], fleet.stuck, "nothing is stuck")
+    sees([], fleet.troubles, "and `ponte errors` says so")

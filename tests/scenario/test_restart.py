@@ -17,7 +17,7 @@ from tests.postgres import ABSENT, Postgres, programs
 from tests.scenario.fleet import Fleet, at_once, made, sees
 from workers.fleet_status import read_status
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1200)
 
 CAMPO = str(cast.CAMPO["name"])
 SHORT_LEASES = {"lease_seconds = 20": "lease_seconds = 12", "deadline = 15": "deadline = 11"}

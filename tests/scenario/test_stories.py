@@ -14,13 +14,13 @@ import pytest
 from sandbox.catalogue import EVERY as STORIES
 from tests.scenario.fleet import ROOT
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1600)
 
 
 class Played:
     def __init__(self, home: Path, *options: str) -> None:
         argv = [sys.executable, "-m", "workers.cli", "demo", "--home", str(home), *options]
-        ended = subprocess.run(argv, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=840, check=False)
+        ended = subprocess.run(argv, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=1400, check=False)
         self.home, self.code, self.said = home, ended.returncode, ended.stdout + ended.stderr
         file = home / "report.json"
         assert file.exists(), self.said
