@@ -19,7 +19,6 @@ from adapters.breaker import Breaker, LeftAlone
 from adapters.budget import Budget, LaneBudget
 from adapters.errors import Misconfigured, PonteError
 from adapters.method_budget import MethodBudget, Places
-from adapters.notify.apprise import AppriseChannel
 from adapters.ports import Channel, CrmDesk, Erp
 from events.ring import Ring, silent
 from events.store import Journal
@@ -30,6 +29,12 @@ from workers.stopping import stopping
 CONFIG_ENV = "PONTE_CONFIG"
 
 
+def _apprise(url: str) -> Channel:
+    from adapters.notify.apprise import AppriseChannel  # a tenth of a process's start, and few ever send
+
+    return AppriseChannel(url)
+
+
 class Room:
     """What a handler needs to work: the configuration, the journal, and both ends by connection name."""
 
@@ -38,7 +43,7 @@ class Room:
         config: Config,
         journal: Journal,
         ends: Mapping[str, CrmDesk | Erp] | None = None,
-        channels: Callable[[str], Channel] = AppriseChannel,
+        channels: Callable[[str], Channel] | None = None,
     ) -> None:
         self.config = config
         self.journal = journal
@@ -46,7 +51,7 @@ class Room:
         self._made: dict[str, tuple[dict[str, Any], Named]] = {}
         """By connection: the settings that its end was made from, secrets resolved, and the end."""
         self._breakers: dict[str, Breaker] = {}
-        self._channels = channels
+        self._channels = channels or _apprise
         self._lock = threading.Lock()
 
     def crm(self, name: str) -> CrmDesk:
