@@ -65,7 +65,7 @@ def still_open(conn: Connection, person: Person, under_way: Collection[str]) -> 
 
 def _open_events(conn: Connection, person: Person) -> Iterator[Open]:
     held: dict[str, Sequence[str]] = {}
-    for some in chunks(sorted(person.events | {row["event_id"] for row in _rows(conn, payloads, person.needles)})):
+    for some in chunks(sorted(person.events | {key for (key,) in _keys(conn, payloads, person.needles)})):
         for row in conn.execute(select(mailbox).where(mailbox.c.event_id.in_(some))).mappings():
             if row["settled_at"] is None:
                 yield Open("event", f"{row['type']} {row['event_id'][:8]} of {row['thing']}", row["code"] or row["state"])
@@ -112,8 +112,8 @@ def erase(tx: Tx, person: Person, by: str, whom: str) -> dict[str, int]:
         name = f"%{hashlib.sha256(value.encode()).hexdigest()[:24]}"  # as a name to be created is reserved
         touched["leases"] += tx.conn.execute(delete(leases).where(leases.c.name.like(name))).rowcount
     for table in metadata.sorted_tables:
-        for row in _rows(tx.conn, table, person.needles):
-            touched[table.name] += _scrub(tx.conn, table, row, person.needles)
+        for key in _keys(tx.conn, table, person.needles):
+            touched[table.name] += _scrub(tx.conn, table, key, person.needles)
     rows = {name: count for name, count in sorted(touched.items()) if count}
     if rows:
         record(tx, Deed(by, "forget"), note=f"{whom}: {', '.join(f'{count} of {name}' for name, count in rows.items())}")
@@ -124,7 +124,7 @@ def erase(tx: Tx, person: Person, by: str, whom: str) -> dict[str, int]:
 def left(conn: Connection, person: Person) -> dict[str, int]:
     """Rows that hold one of their names or values still, by table: of somebody else of that name, or in a free text."""
     needles = Needles({*person.values, *person.names})
-    counts = {table.name: len(_rows(conn, table, needles)) for table in metadata.sorted_tables}
+    counts = {table.name: len(_keys(conn, table, needles)) for table in metadata.sorted_tables}
     return {name: count for name, count in counts.items() if count}
 
 
@@ -250,22 +250,23 @@ def _forget_words(conn: Connection, person: Person, touched: Counter[str]) -> No
                     touched["acts"] += 1
 
 
-def _rows(conn: Connection, table: Table, needles: Needles) -> list[dict[str, Any]]:
-    """Those of a table that hold one of these."""
-    columns = _words(table)
+def _keys(conn: Connection, table: Table, needles: Needles) -> list[tuple[Any, ...]]:
+    """Of the rows of a table that hold one of these. Rows are read in pieces: an address may stand in each customer's."""
+    columns, keys = _words(table), list(table.primary_key)
     if not needles or not columns:
         return []
-    rows = conn.execute(select(table).where(needles.within(columns))).mappings()
-    return [dict(row) for row in rows if any(needles.holds(row[column.name]) for column in columns)]
+    query = select(*keys, *columns).where(needles.within(columns)).execution_options(yield_per=500)
+    return [tuple(row[: len(keys)]) for row in conn.execute(query) if any(needles.holds(each) for each in row[len(keys) :])]
 
 
 def _words(table: Table) -> list[Any]:
     return [column for column in table.columns if isinstance(column.type, String | JSON)]
 
 
-def _scrub(conn: Connection, table: Table, row: Mapping[str, Any], needles: Needles) -> int:
+def _scrub(conn: Connection, table: Table, key: tuple[Any, ...], needles: Needles) -> int:
     """A row that holds a value loses it, or goes. Ids, types and names of feeds are left as they are, and are told by `left`."""
-    here = [column == row[column.name] for column in table.primary_key]
+    here = [column == value for column, value in zip(table.primary_key, key, strict=True)]
+    row = conn.execute(select(table).where(*here)).mappings().one()
     if table in (payloads, calls, marks) or (table is reviews and needles.holds(row["thing_id"])):
         return conn.execute(delete(table).where(*here)).rowcount
     new: dict[str, Any] = {
