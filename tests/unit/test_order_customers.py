@@ -21,12 +21,14 @@ def stage() -> Iterator[Stage]:
 # --- customers
 
 
-def test_two_deals_of_one_new_customer_create_one_customer(stage: Stage) -> None:
+@pytest.mark.parametrize("moment", ["find_customers", "create_customer"])
+def test_two_deals_of_one_new_customer_create_one_customer(stage: Stage, moment: str) -> None:
+    """The second deal's order is placed just before the first one's is asked for, or created."""
     stage.win(5, "1")
     stage.win(6, "2")
     stage.poll("crm")
     first, second = (bell.event_id for bell in stage.journal.due())
-    stage.erp_wire.before["create_customer"] = lambda: stage.work(second)
+    stage.erp_wire.before[moment] = lambda: stage.work(second)
     stage.work(first)
     stage.settle()
     assert [each.code for each in stage.erp.customers.values()] == ["CRM-30"]

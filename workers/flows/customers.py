@@ -53,6 +53,9 @@ def find(room: Room, bridge: str, book: CustomerBook, customer: Customer) -> tup
             ]
         if active:
             other = room.journal.binding(bridge, "customer", erp_id=active[0].id)
+            # another deal of this very customer may have bound it while the ERP was asked
+            if other is not None and (mine := bound(room, bridge, customer)) is not None:
+                return mine.erp_id, []
             if other is not None:
                 return None, [
                     Reason(
