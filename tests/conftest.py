@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
@@ -45,6 +46,18 @@ def _own_logs() -> Iterator[None]:
     yield
     root.handlers[:] = [each for each in root.handlers if each in before or type(each) is not logging.StreamHandler]
     root.setLevel(level)
+
+
+PATIENCE = 180.0
+"""Seconds. A wait ends as soon as what it waits for is seen; this much is for a very slow machine."""
+
+
+def until(holds: Callable[[], object], what: str) -> None:
+    """Wait until it is so."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline, f"never came true: {what}"
+        time.sleep(0.05)
 
 
 def free_port() -> int:

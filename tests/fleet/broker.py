@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from pathlib import Path
 
-from tests.conftest import free_port
+from tests.conftest import free_port, until
 from workers import broker
 from workers.config import Config, load
 
@@ -58,10 +57,7 @@ class OwnBroker:
         self.process = subprocess.Popen(
             [str(broker.binary()), str(self.conf)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
         )
-        deadline = time.monotonic() + 20
-        while not broker.answers(self.config.broker_url):
-            assert time.monotonic() < deadline, "the broker does not start"
-            time.sleep(0.02)
+        until(lambda: broker.answers(self.config.broker_url), "the broker answers")
         return self
 
     def kill(self) -> None:

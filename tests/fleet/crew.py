@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
 from events.catalogue import Lane, order_thing
 from events.store import Journal, MailboxRow, NewEvent
+from tests.conftest import PATIENCE, until
 from tests.fleet.broker import OwnBroker
 from workers import fleet
 from workers.app import make_app
 from workers.bootstrap import open_journal
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 120
 _names = count(1)
-
-
-def until(holds: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline, f"never came true: {what}"
-        time.sleep(0.05)
 
 
 class Worker:
@@ -81,14 +71,18 @@ class Crew:
         self.workers: list[Worker] = []
         self._numbers = count(1)
         self._app = make_app(self.config)
+        self.unrung = 0
+        """Sweeps that could not be rung: the broker is away."""
         self._enough = threading.Event()
         self._sweeping = threading.Thread(target=self._sweep, daemon=True)
         self._sweeping.start()
 
     def _sweep(self) -> None:
         while not self._enough.wait(0.3):
-            with contextlib.suppress(Exception):  # the broker is away: that is what the tests are for
+            try:
                 self._app.send_task("Sweep", queue="control", retry=False, expires=10)
+            except Exception:  # that is what the tests are for
+                self.unrung += 1
 
     def hire(self, *, lease: float = 2, queues: str = "control,orders") -> Worker:
         """Starts; say `works()` of it before you rely on it."""

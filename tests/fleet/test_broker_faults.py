@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
 import redis
 
-from tests.fleet.crew import Crew, Worker, until
+from tests.conftest import until
+from tests.fleet.crew import Crew, Worker
 from workers import broker as server
 from workers.app import make_app
 from workers.lanes import lanes
@@ -78,7 +78,8 @@ def test_a_broker_that_refuses_writes_costs_no_event_and_is_named(
     try:
         deals = crew.win(5)
         until(lambda: "refuses writes" in said(crew) and named in said(crew), "the doctor names it")
-        time.sleep(1)  # some sweeps that cannot be rung
+        before = crew.unrung
+        until(lambda: crew.unrung >= before + 2, "sweeps that cannot be rung")
     finally:
         heals(crew)
     until(lambda: crew.done(deals), "all is done afterwards")

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.fleet.crew import Crew, Worker, until
+from tests.conftest import until
+from tests.fleet.crew import Crew, Worker
 
 FOR_EVER = 600
 """A lease that no test outlives: what goes on under it was handed back."""

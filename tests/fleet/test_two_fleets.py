@@ -16,8 +16,9 @@ from events.catalogue import order_thing
 from events.ring import Doorbell
 from events.store import NewEvent
 from events.store.records import utc_now
+from tests.conftest import until
 from tests.fleet.broker import OwnBroker
-from tests.fleet.crew import Crew, until
+from tests.fleet.crew import Crew
 from tests.postgres import ABSENT, Postgres, programs
 from workers import doctor_fleet, fleets
 from workers.app import make_app, ring_with

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from events.store import Journal, NewEvent
-from tests.conftest import free_port
+from tests.conftest import PATIENCE, free_port, until
 from tests.fakes import Clock, FakeCrm, FakeErp
 from workers import broker as server
 from workers import doctor
@@ -72,16 +72,13 @@ def start(tmp_path: Path) -> Iterator[Start]:
         argv = [str(server.binary()), *base, *settings]
         started.append(subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT))
         url = f"redis://127.0.0.1:{port}/0"
-        deadline = time.monotonic() + 30
-        while not server.answers(url):
-            assert time.monotonic() < deadline, "the broker does not start"
-            time.sleep(0.02)
+        until(lambda: server.answers(url), "the broker answers")
         return url
 
     yield start_
     for process in started:
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE)
 
 
 def written(home: Path, broker: str, more: str = "", *, key: bool = True) -> Path:
@@ -215,7 +212,8 @@ def test_ends_that_are_well_and_clocks_that_differ(tmp_path: Path) -> None:
     room = Room(config, journal, {"crm": crm, "erp": erp})
     said = {each.name: each for each in doctor.ends(room, True)}
     assert said["crm"].ok and said["crm webhooks"].ok and asked == ["http://127.0.0.1:8600/webhooks/crm"]
-    assert not said["erp clock"].ok and "60 s" in said["erp clock"].sentence
+    differ = re.search(r"differ by (\d+) s", said["erp clock"].sentence)
+    assert not said["erp clock"].ok and differ is not None and int(differ[1]) >= 60
     assert said["erp capabilities"].ok and "second order" in said["erp capabilities"].sentence
 
 

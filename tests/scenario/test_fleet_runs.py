@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import redis
 from adapters.gateway import hint_event
 from events.model import Hint
 from events.store import Journal
+from tests.conftest import PATIENCE, until
 from tests.fleet.broker import write_config
 from workers.config import Config, load
 
@@ -45,13 +45,6 @@ SECRETS = {
     "TEST_VALIDATION_KEY": "validation-key-90ab33",
     "TEST_ERP_PASSWORD": "erp-password-77c1e2",
 }
-
-
-def until(holds: Callable[[], object], what: str, seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"never came true: {what}"
-        time.sleep(0.1)
 
 
 class Fleet:
@@ -198,7 +191,7 @@ def test_no_secret_and_no_traceback_is_in_a_log_or_a_command(fleet: Fleet) -> No
 def test_a_stop_leaves_no_process_behind(fleet: Fleet) -> None:
     pids = [part["pid"] for part in fleet.status().values()]
     fleet.process.send_signal(signal.SIGTERM)
-    assert fleet.process.wait(60) == 0
+    assert fleet.process.wait(PATIENCE) == 0
     assert not any(psutil.pid_exists(pid) for pid in pids)
     assert [part["state"] for part in fleet.status().values()] == ["stopped"] * 9
     assert "killed, it did not stop in time" not in fleet.said()

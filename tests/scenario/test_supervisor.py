@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.conftest import free_port
+from tests.conftest import PATIENCE, free_port, until
 
 PART = """
 import os, pathlib, signal, sys, time
@@ -78,18 +78,11 @@ def start(tmp_path: Path) -> Iterator[Start]:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
             process.send_signal(signal.SIGTERM)
-            process.wait(20)
+            process.wait(PATIENCE)
 
 
 def out(home: Path, index: int = 0) -> str:
     return (home / f"out{index}").read_text()
-
-
-def until(holds: Callable[[], object], what: str, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"never came true: {what}"
-        time.sleep(0.05)
 
 
 def pid_of(home: Path, name: str) -> int:
@@ -127,7 +120,7 @@ def test_sigterm_stops_everything_and_the_broker_last(start: Start, tmp_path: Pa
     until(lambda: "all 4 parts work" in out(tmp_path), "the fleet works")
     pids = [pid_of(tmp_path, name) for name in ("redis", "twin", "worker", "flower")]
     supervisor.send_signal(signal.SIGTERM)
-    assert supervisor.wait(20) == 0
+    assert supervisor.wait(PATIENCE) == 0
     stops = (tmp_path / "stops").read_text().split()
     assert sorted(stops[:2]) == ["flower", "worker"]
     assert sorted(stops[2:]) == ["redis", "twin"]
@@ -139,7 +132,7 @@ def test_a_part_that_does_not_listen_is_killed_after_its_grace(start: Start, tmp
     until(lambda: "all 1 parts work" in out(tmp_path), "the fleet works")
     pid = pid_of(tmp_path, "redis")
     supervisor.send_signal(signal.SIGINT)
-    assert supervisor.wait(20) == 0
+    assert supervisor.wait(PATIENCE) == 0
     assert "did not stop in time" in out(tmp_path)
     assert not psutil.pid_exists(pid)
 
@@ -148,7 +141,7 @@ def test_a_second_start_is_refused_and_names_the_first(start: Start, tmp_path: P
     first = start('[part("redis")]')
     until(lambda: "all 1 parts work" in out(tmp_path), "the fleet works")
     second = start('[part("redis")]')
-    assert second.wait(20) == 2
+    assert second.wait(PATIENCE) == 2
     assert f"already runs in {tmp_path}, as process {first.pid}" in out(tmp_path, 1)
     assert first.poll() is None
 
@@ -159,7 +152,7 @@ def test_a_taken_port_is_named_with_the_setting_to_change(start: Start, tmp_path
         other.listen()
         port = other.getsockname()[1]
         supervisor = start(f'[part("gateway", port={port})]')
-        assert supervisor.wait(20) == 2
+        assert supervisor.wait(PATIENCE) == 2
     assert f"gateway: port {port} is taken by another program. Stop that, or change the_port in [ponte]." in out(tmp_path)
     assert not (tmp_path / "gateway.ready").exists()
 
@@ -178,7 +171,7 @@ def test_a_killed_supervisor_leaves_no_part_behind(start: Start, tmp_path: Path)
     until(lambda: "all 2 parts work" in out(tmp_path), "the fleet works")
     pids = [pid_of(tmp_path, name) for name in ("redis", "worker")]
     supervisor.kill()
-    supervisor.wait(10)
+    supervisor.wait(PATIENCE)
     until(lambda: not any(psutil.pid_exists(pid) for pid in pids), "the parts are gone")
 
 
@@ -187,11 +180,11 @@ def test_what_outlived_a_killed_supervisor_is_stopped_by_the_next_start(start: S
     until(lambda: "all 1 parts work" in out(tmp_path), "the fleet works")
     deaf = pid_of(tmp_path, "redis")
     supervisor.kill()
-    supervisor.wait(10)
+    supervisor.wait(PATIENCE)
     time.sleep(0.3)
     assert psutil.pid_exists(deaf)
     start('[part("worker")]')
-    until(lambda: "all 1 parts work" in out(tmp_path, 1), "the new fleet works", seconds=40)
+    until(lambda: "all 1 parts work" in out(tmp_path, 1), "the new fleet works")
     assert not psutil.pid_exists(deaf)
     assert f"redis: stopped process {deaf}" in out(tmp_path, 1)
 
@@ -213,7 +206,7 @@ def test_it_works_without_a_terminal_and_stops_with_the_code_of_its_hook(start: 
     supervisor_file = tmp_path / "supervisor.py"
     supervisor_file.write_text(SUPERVISOR.replace("hook = None", "hook = lambda: 1"))
     supervisor = start('[part("redis")]', stdin=subprocess.DEVNULL, start_new_session=True)
-    assert supervisor.wait(20) == 1
+    assert supervisor.wait(PATIENCE) == 1
     assert "redis  stopped" in out(tmp_path)
 
 
@@ -254,4 +247,4 @@ def test_the_real_broker_starts_closed_and_keeps_its_password_out_of_sight(tmp_p
         assert listening == {"127.0.0.1"}
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(PATIENCE)

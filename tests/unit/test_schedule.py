@@ -13,8 +13,8 @@ from events.model import ErpStage, Verdict
 from events.ring import Doorbell
 from events.store import NewEvent, Outcome
 from events.store.schema import leases
+from tests.conftest import until
 from tests.fakes import EPOCH, FakeCrm, Wire
-from tests.fleet.crew import until
 from tests.stage import Stage, staged
 from workers import handling, schedule
 from workers.bootstrap import Room
