@@ -20,7 +20,7 @@ from sandbox.people import Finance
 from sandbox.roles import Decides, Sells
 from workers.fleet_status import read_status
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds that a check waits for what it expects; a passing one ends as soon as it is seen."""
 
 

@@ -15,6 +15,7 @@ LONGEST = (
     *("contract/test_tryton.py", "contract/test_bottlecrm.py"),  # each also makes a database that others wait for
     *("scenario/test_real_pair.py", "scenario/test_stories.py", "scenario/test_restart.py", "scenario/test_master_data.py"),
     *("scenario/test_privacy.py", "scenario/test_bad_input.py", "scenario/test_proof.py", "scenario/test_chaos.py"),
+    *("scenario/test_stories_omie.py", "scenario/test_budgets.py", "contract/test_conformance_tryton.py"),
     *("unit/test_order_interleavings.py", "contract/test_journal.py", "scenario/test_documents.py"),
     *("contract/test_tryton_records.py", "contract/test_bottlecrm_records.py", "contract/test_journal_batches.py"),
     *("unit/test_masterdata_converges.py", "scenario/test_fleet_runs.py", "scenario/test_supervisor.py"),
