@@ -107,6 +107,9 @@ class Ground:
         before = self._count(safeguard)
         return lambda _seen: self._count(safeguard) > before
 
+    def off(self, safeguard: str) -> bool:
+        return (self.world.faults / f"without@{safeguard}").exists()
+
     def _count(self, safeguard: str) -> int:
         return sum(catches(self.world.faults, what)[safeguard] for what in ("caught", "missed"))
 
@@ -130,6 +133,10 @@ class Ground:
         held = (mailbox.c.thing == notice_thing(BRIDGE, deal), mailbox.c.state == "claimed")
         if row := self._first(select(mailbox.c.event_id, mailbox.c.type).where(*held)):
             self._ring([Doorbell(row.event_id, row.type, str(Lane.NOTICES), "ploomes")])
+
+    def taken_twice(self, deal: str) -> Waits:
+        query = select(mailbox.c.seq).where(mailbox.c.thing == notice_thing(BRIDGE, deal), mailbox.c.attempts > 1)
+        return lambda _seen: self._first(query) is not None
 
     # --- how it stands
 

@@ -154,6 +154,9 @@ class Judge:
 
     def _messages(self) -> None:
         """Chat has no marks: of each title no more may have come than the journal has decisions that say it."""
+        sent: Counter[str] = Counter()
+        for (title, _body), count in self.sink.messages.copy().items():  # before the decisions, which are journaled first
+            sent[title] += count
         due: defaultdict[str, set[str]] = defaultdict(set)
         with self.journal.db.reading() as conn:
             told = (
@@ -165,9 +168,6 @@ class Judge:
                     due[compose(body["kind"], body["facts"], "pt-BR", "America/Sao_Paulo").title].add(body["decision"])
                 if body["channel"] == "crm" and body["kind"] == "finance_changed":
                     self.verdict.broken("news_of_nobody", body["deal_id"], "an edit of finance's is told, and nobody made one")
-        sent: Counter[str] = Counter()
-        for (title, _body), count in self.sink.messages.items():
-            sent[title] += count
         for title, count in sent.items():
             if count > len(due[title]):
                 self.verdict.broken("messages_doubled", title, f"{count} messages of {len(due[title])} decisions")

@@ -156,7 +156,7 @@ def whoever_asks(original: Function, switch: Switch) -> Function:
     def claim(conn: Connection, event_id: str, worker: str, lease: float, now: datetime) -> Claim | None:
         held = (mailbox.c.event_id == event_id, mailbox.c.state == State.CLAIMED, mailbox.c.due_at > now)
         if switch.off:
-            conn.execute(update(mailbox).where(*held).values(state=State.DUE, token=None, due_at=now))
+            switch.missed(conn.execute(update(mailbox).where(*held).values(state=State.DUE, token=None, due_at=now)).rowcount)
         else:
             switch.caught(conn.execute(select(mailbox.c.seq).where(*held)).first())
         return original(conn, event_id, worker, lease, now)  # type: ignore[no-any-return]
@@ -197,6 +197,7 @@ def impatient(original: Function, switch: Switch) -> Function:
         if isinstance(error, UnknownOutcome):
             if switch.off:
                 error.settles_after = 0.0
+                switch.missed()
             else:
                 switch.caught()
         return original(room, claim, error)  # type: ignore[no-any-return]

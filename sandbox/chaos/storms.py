@@ -134,13 +134,21 @@ def _frozen_through_a_correction(on: Case, at: Ground) -> Play:
 
 
 def _rung_twice(on: Case, at: Ground) -> Play:
-    """A note takes its time, and its bell rings again meanwhile."""
-    at.crm.fault(kind="slow", method="POST", path=NOTES, seconds=1.7)
+    """A worker has looked for a note and is about to make it, and its bell rings again."""
     lines = on.small()
-    deal = on.sold(_known(on), lines)
+    deal = on.draft(_known(on), lines)
     on.ends(deal, WON, "approved", lines=(in_the_erp(lines),), status=APPROVED)
-    yield at.hit("slow")
+    at.hold(ambush.BEFORE_NOTE, deal)
+    on.crm.win(deal)
+    yield at.held(ambush.BEFORE_NOTE, deal)
+    refused = at.came("one_claimer")
     at.ring_again(deal)
+    if at.off("one_claimer"):
+        yield at.taken_twice(deal)
+        yield at.settled(deal)
+    else:
+        yield refused
+    at.let_go(ambush.BEFORE_NOTE, deal)
     yield on.told(deal, *APPROVED)
     yield at.settled(deal)
 
@@ -170,8 +178,16 @@ def _polled_often(on: Case, at: Ground) -> Play:
 
 
 def _note_lands_late(on: Case, at: Ground) -> Play:
-    at.crm.fault(kind="late", method="POST", path=NOTES, seconds=SETTLES * 0.6)
-    yield from _polled_often(on, at)
+    """Within the settling time; without it, after the next look."""
+    at.crm.fault(kind="late", method="POST", path=NOTES, seconds=120 if at.off("settling_time") else SETTLES * 0.4)
+    lines = on.small()
+    deal = on.sold(_known(on), lines)
+    on.ends(deal, WON, "approved", lines=(in_the_erp(lines),), status=APPROVED)
+    yield at.hit("late")
+    yield lambda seen: bool(seen.status(deal))
+    yield at.settled(deal)
+    at.crm.clear_faults()
+    yield at.passed(2)
 
 
 def _note_hidden(on: Case, at: Ground) -> Play:
@@ -316,12 +332,12 @@ STORMS: tuple[Storm, ...] = (
         _frozen_through_a_correction,
         ("decisions_untold",),
     ),
-    Storm(("one_claimer",), "a bell rings again while its note is being made", _rung_twice, ("notes_doubled",), tries=3),
+    Storm(("one_claimer",), "a bell rings again while its note is being made", _rung_twice, ("notes_doubled",)),
     Storm(
         ("line_order",), "the first note fails and comes again after the second", _earlier_news_late, ("decisions_untold",), tries=3
     ),
     Storm(("sweep",), "killed before the order is made", _killed_before_making, ("orders_lost",)),
-    Storm(("settling_time",), "a note's answer is lost, and it lands later", _note_lands_late, ("notes_doubled",), tries=3),
+    Storm(("settling_time",), "a note's answer is lost, and it lands later", _note_lands_late, ("notes_doubled",)),
     Storm(("control_read",), "a note's answer is lost, and the CRM then shows none", _note_hidden, ("notes_doubled",)),
     Storm(
         ("mark_look",), "the answers of a note and of a task are lost", _answers_of_notes_lost, ("notes_doubled", "tasks_doubled")
