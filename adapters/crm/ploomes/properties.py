@@ -11,6 +11,8 @@ from typing import Any
 
 from adapters.crm.ploomes.client import Row
 
+FRESH = 0.5
+"""Seconds that a reading is good for to be merged into."""
 _WRITTEN = ("StringValue", "BigStringValue", "IntegerValue", "DecimalValue", "DateTimeValue", "BoolValue")
 _REFERENCES = ("ObjectValueId", "UserValueId", "ContactValueId", "ProductValueId", "AttachmentValueId")
 """How options and references are read; an option is written back as IntegerValue, the others are taken to be written alike."""

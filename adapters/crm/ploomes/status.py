@@ -6,13 +6,14 @@ write with), so a careless write wipes what others keep there:
     we    read [theirs=1]                         write [theirs=1, ours=2]
     they               write [theirs=9]                                        -> theirs=9 would be lost
 
-The way around it: nothing is written when nothing changes; a write is merged from a reading made immediately before it; what
-was written is read back, and when others wrote over it, it is merged into theirs again. What stays open is the time between one
-reading and the PATCH after it.
+The way around it: nothing is written when nothing changes; a write is merged from a reading made immediately before it, and does
+not wait for the budget between the two; what was written is read back, and when others wrote over it, it is merged into theirs
+again. What stays open is the time between one reading and the PATCH after it: see `adapters.crm.ploomes.taken`.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -38,12 +39,16 @@ class StatusFields:
         if not wanted:
             return
         for _ in range(_ATTEMPTS):
-            present = self._read(deal_id)
+            read_at, present = time.monotonic(), self._read(deal_id)
             if properties.holds(present, wanted):
                 return
             try:
-                body = {"OtherProperties": properties.merged(present, wanted)}
-                self._client.send("PATCH", f"/Deals({deal_id})", body, repeatable=False)
+                with self._client.http.ahead(1):
+                    if time.monotonic() - read_at > properties.FRESH:
+                        with self._client.http.ahead(1):
+                            present = self._read(deal_id)
+                    body = {"OtherProperties": properties.merged(present, wanted)}
+                    self._client.send("PATCH", f"/Deals({deal_id})", body, repeatable=False)
             except UnknownOutcome:
                 continue  # not sent again as it is: others may have written since. The next reading tells whether it arrived
             after = self._read(deal_id)

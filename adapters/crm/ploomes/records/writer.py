@@ -34,6 +34,7 @@ import structlog
 
 from adapters.crm.ploomes import properties
 from adapters.crm.ploomes.client import PloomesClient, Row
+from adapters.crm.ploomes.properties import FRESH
 from adapters.crm.ploomes.records.translate import EXPAND, PATHS, Body, Translator
 from adapters.errors import Misconfigured, NeedsPerson, NotFound, PonteError, TryLater, UnknownOutcome
 from events.masterdata import Kind, Write, Written
@@ -47,8 +48,6 @@ log = structlog.get_logger(__name__)
 AT_ONCE = 4
 CHUNK = 25
 """Records read in one call."""
-FRESH = 0.5
-"""Seconds that a reading is good for to be merged into."""
 _OF_ALL = frozenset(["budget", "rate_limited", "deadline", "unreachable", "certificate", "unavailable", "empty_answer"])
 """Trouble that the next record would meet as well."""
 _IN_A_ROW = 8
