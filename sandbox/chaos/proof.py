@@ -229,9 +229,21 @@ def told(result: Result) -> str:
 
 def row(result: Result) -> str:
     """Of a table in Markdown."""
+    named = " and ".join(f"`{name}`" for name in result.off.split("+"))
     broken = ", ".join(f"`{name}`" for name in result.without) or f"nothing: {result.covered or 'NOT EXPECTED'}"
+    if not result.without:
+        broken += _caught(result, _NAMED.findall(result.covered))
     safe = ", ".join(f"`{name}`" for name in result.with_it) or "nothing"
-    return f"| {' and '.join(f'`{name}`' for name in result.off.split('+'))} | {result.fault} | {broken} | {safe} |"
+    return f"| {named} | {result.fault} | {broken} | {safe}{_caught(result, result.off.split('+'))} |"
+
+
+def _caught(result: Result, names: Sequence[str]) -> str:
+    """Not all of them can count."""
+    counts = [f"`{name}` {result.caught[name]}" for name in names if result.caught.get(name)]
+    return f"; caught by {', '.join(counts)}" if counts else ""
+
+
+_NAMED = re.compile(r"`(\w+)`")
 
 
 def document(results: Sequence[Result], seconds: float) -> dict[str, Any]:
