@@ -19,7 +19,7 @@ from kombu.entity import Exchange, Queue
 
 from events.catalogue import EVENTS, Lane
 from events.ring import Doorbell, Ring
-from workers import lanes, logs, tasks, transport
+from workers import garbage, lanes, logs, tasks, transport
 from workers.bootstrap import config_from_environment
 from workers.broker import Door
 from workers.config import Config
@@ -205,6 +205,11 @@ def _configure_logs_of(config: Config) -> None:
 def _our_logging(**_kwargs: Any) -> None:
     """In place of Celery's own, in every process that Celery starts."""
     _configure_logs_of(config_from_environment())
+
+
+@signals.worker_ready.connect
+def _look_less_often(**_kwargs: Any) -> None:
+    garbage.look_less_often()
 
 
 @signals.worker_ready.connect

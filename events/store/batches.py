@@ -15,13 +15,15 @@ import uuid
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, String, and_, bindparam, column, exists, func, select, update, values
+from sqlalchemy import Connection, String, and_, bindparam, column, exists, func, select, update, values
 from sqlalchemy.exc import IntegrityError
 
 from events.catalogue import Lane
 from events.ring import Doorbell
 from events.store import mailbox as line
+from events.store.among import among, among_those
 from events.store.mailbox import chunks
 from events.store.records import FOR_A_PERSON, Claim, NewEvent, Outcome, State
 from events.store.schema import EPOCH, events, mailbox, payloads
@@ -77,9 +79,8 @@ class Batches(Writing):
 
         def once(tx: Tx) -> list[Claim]:
             standing: set[str] = set()
-            for where in _ours(claims):
-                beat = update(mailbox).where(where).values(due_at=until).returning(mailbox.c.event_id)
-                standing.update(tx.conn.execute(beat).scalars())
+            for ours in _by_token(claims):
+                standing.update(tx.conn.execute(_BEAT, {**ours, "until": until}).scalars())
             return [each for each in claims if each.event.id in standing]
 
         return self._write(once)
@@ -107,9 +108,8 @@ class Batches(Writing):
 
         def next_heads() -> list[Doorbell]:
             with self.db.reading() as conn:
-                things = list({claim.event.thing for claim, _ in settled})
-                due = line.is_due(self.clock())
-                return [bell for some in chunks(things) for bell in line.bells(conn, mailbox.c.thing.in_(some), due)]
+                things = {claim.event.thing for claim, _ in settled}
+                return [line.doorbell(*row) for row in conn.execute(_DUE_HEADS, {"things": things, **line.when(self.clock())})]
 
         return self._write(once, then=next_heads)
 
@@ -119,8 +119,8 @@ class Batches(Writing):
         A record that looks unchanged is news all the same while an older state of it still waits to be written.
         """
         with self.db.reading() as conn:
-            query = select(mailbox.c.thing).where(mailbox.c.settled_at.is_(None)).distinct()
-            return {thing for some in chunks(things) for thing in conn.execute(query.where(mailbox.c.thing.in_(some))).scalars()}
+            query = select(mailbox.c.thing).where(mailbox.c.settled_at.is_(None), among(mailbox.c.thing, things))
+            return set(conn.execute(query).scalars())
 
     def backlog(self, bridge: str, types: Sequence[str]) -> dict[str, int]:
         """How many unsettled events of these types stand in each state."""
@@ -146,9 +146,7 @@ def _returned(conn: Connection, page: Sequence[NewEvent]) -> list[NewEvent]:
     What was seen is `a`, then `b`, then `a` again: the third is another fact than the first, though its mark is the same. By
     the source's own time, a former state that is older than the newest event is a late read of the past, and stays known.
     """
-    known: set[str] = set()
-    for some in chunks([each.event_id for each in page]):
-        known.update(conn.execute(select(events.c.id).where(events.c.id.in_(some))).scalars())
+    known = set(conn.execute(_KNOWN, {"ids": [each.event_id for each in page]}).scalars())
     newest = _newest(conn, list({each.thing for each in page if each.event_id in known}))
     result = []
     for each in page:
@@ -158,6 +156,9 @@ def _returned(conn: Connection, page: Sequence[NewEvent]) -> list[NewEvent]:
             each = replace(each, id=again)
         result.append(each)
     return result
+
+
+_KNOWN = select(events.c.id).where(among_those(events.c.id, "ids"))
 
 
 def _newest(conn: Connection, things: Sequence[str]) -> dict[tuple[str, str], tuple[int, str, dt.datetime]]:
@@ -179,12 +180,12 @@ def supersede_older(tx: Tx, things: Collection[str]) -> int:
     Those in the bulk lane, and looked at by a hint in the control lane. What was moved to another lane is left: somebody waits
     for it there.
     """
-    return sum(tx.conn.execute(_END_OLDER, {"things": some, "now": tx.now}).rowcount for some in chunks(list(things)))
+    return tx.conn.execute(_END_OLDER, {"things": things, "now": tx.now}).rowcount if things else 0
 
 
 _END_OLDER = (
     update(mailbox)
-    .where(mailbox.c.settled_at.is_(None), mailbox.c.thing.in_(bindparam("things", expanding=True)))
+    .where(mailbox.c.settled_at.is_(None), among_those(mailbox.c.thing, "things"))
     .where(mailbox.c.lane.in_((Lane.BULK, Lane.CONTROL)), mailbox.c.state.in_(SUPERSEDABLE))
     .where(
         exists().where(
@@ -211,56 +212,62 @@ def _take(
 ) -> _Taken | None:
     seqs: list[int] = []
     for type_ in types:
-        free = (
-            select(mailbox.c.seq)
-            .where(mailbox.c.bridge == bridge, mailbox.c.type == type_, mailbox.c.settled_at.is_(None))
-            .where(mailbox.c.lane == Lane.BULK, line.is_due(now), line.is_head())
-            .order_by(mailbox.c.due_at, mailbox.c.seq)
-            .limit(limit - len(seqs))
-            .with_for_update(skip_locked=True, of=mailbox)
-        )
         if len(seqs) < limit:
-            seqs += conn.execute(free).scalars()
+            which = {"of_bridge": bridge, "of_type": type_, "most": limit - len(seqs), **line.when(now)}
+            seqs += conn.execute(_FREE, which).scalars()
     if not seqs:
         return None
     token, until = uuid.uuid4().hex, now + min(dt.timedelta(seconds=lease), line.LONGEST_LEASE)
-    take = update(mailbox).where(mailbox.c.seq.in_(seqs), mailbox.c.settled_at.is_(None), line.is_due(now))
-    taken = {"state": State.CLAIMED, "token": token, "due_at": until, "claimed_by": worker, "attempts": mailbox.c.attempts + 1}
-    conn.execute(take.values(taken))
+    conn.execute(_TAKE, {"seqs": seqs, "its_token": token, "until": until, "by": worker, **line.when(now)})
     return _Taken(seqs, token, until, line.newest_release(conn))
 
 
+_FREE = (
+    select(mailbox.c.seq)
+    .where(mailbox.c.bridge == bindparam("of_bridge"), mailbox.c.type == bindparam("of_type"), mailbox.c.settled_at.is_(None))
+    .where(mailbox.c.lane == Lane.BULK, line.IS_DUE, line.is_head())
+    .order_by(mailbox.c.due_at, mailbox.c.seq)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True, of=mailbox)
+)
+_TAKE = (
+    update(mailbox)
+    .where(among_those(mailbox.c.seq, "seqs"), mailbox.c.settled_at.is_(None), line.IS_DUE)
+    .values(state=State.CLAIMED, token=bindparam("its_token"), due_at=bindparam("until"), claimed_by=bindparam("by"))
+    .values(attempts=mailbox.c.attempts + 1)
+)
 _CLAIMED = (
     select(*(events.c[name] for name in line.EVENT_NAMES), mailbox.c.thing, mailbox.c.lane, mailbox.c.attempts, payloads.c.body)
     .join(mailbox, mailbox.c.seq == events.c.seq)
     .outerjoin(payloads, payloads.c.event_id == events.c.id)
-    .where(mailbox.c.seq.in_(bindparam("seqs", expanding=True)), mailbox.c.token == bindparam("token"))
+    .where(among_those(mailbox.c.seq, "seqs"), mailbox.c.token == bindparam("its_token"))
 )
 
 
 def _taken(conn: Connection, taken: _Taken) -> list[Claim]:
     """In the order in which they were due. What was taken over since is left out."""
     found: dict[int, Claim] = {}
-    for some in chunks(taken.seqs):
-        for *stored, thing, lane, attempts, body in conn.execute(_CLAIMED, {"seqs": some, "token": taken.token}):
-            event = line.event_of(dict(zip(line.EVENT_NAMES, stored, strict=True)), thing, lane, body)
-            found[event.seq] = Claim(event, taken.token, attempts, taken.until, taken.releases)
+    for *stored, thing, lane, attempts, body in conn.execute(_CLAIMED, {"seqs": taken.seqs, "its_token": taken.token}):
+        event = line.event_of(dict(zip(line.EVENT_NAMES, stored, strict=True)), thing, lane, body)
+        found[event.seq] = Claim(event, taken.token, attempts, taken.until, taken.releases)
     return [found[seq] for seq in taken.seqs if seq in found]
 
 
-def _ours(claims: Iterable[Claim]) -> Iterable[ColumnElement[bool]]:
-    """One condition for each token, in pieces: a batch has one token."""
+_OURS = and_(among_those(mailbox.c.event_id, "ids"), mailbox.c.token == bindparam("its_token"), mailbox.c.state == State.CLAIMED)
+_BEAT = update(mailbox).where(_OURS).values(due_at=bindparam("until")).returning(mailbox.c.event_id)
+_STANDING = select(mailbox.c.event_id).where(_OURS).order_by(mailbox.c.seq).with_for_update()
+_DUE_HEADS = line.query_of_heads(among_those(mailbox.c.thing, "things"), line.IS_DUE)
+
+
+def _by_token(claims: Iterable[Claim]) -> Iterable[dict[str, Any]]:
+    """What `_OURS` asks for, once for each token: a batch has one."""
     for token, group in groupby(sorted(claims, key=lambda each: each.token), key=lambda each: each.token):
-        for some in chunks([each.event.id for each in group]):
-            yield and_(mailbox.c.event_id.in_(some), mailbox.c.token == token, mailbox.c.state == State.CLAIMED)
+        yield {"ids": [each.event.id for each in group], "its_token": token}
 
 
 def _standing(conn: Connection, claims: Sequence[Claim]) -> set[str]:
     """Ids of those still ours, locked until the end of the transaction."""
-    found: set[str] = set()
-    for where in _ours(claims):
-        found.update(conn.execute(select(mailbox.c.event_id).where(where).order_by(mailbox.c.seq).with_for_update()).scalars())
-    return found
+    return {id_ for ours in _by_token(claims) for id_ in conn.execute(_STANDING, ours).scalars()}
 
 
 def _settle(tx: Tx, settled: Sequence[tuple[Claim, Outcome]]) -> None:

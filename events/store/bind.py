@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from events.store.mailbox import chunks, insert_of
+from events.store.among import among
+from events.store.mailbox import insert_of
 from events.store.records import Bound
 from events.store.schema import bindings
 
@@ -15,12 +16,9 @@ from events.store.schema import bindings
 def many(conn: Connection, now: dt.datetime, bridge: str, kind: str, bound: Sequence[Bound]) -> list[Bound]:
     """See `Tx.bind_many`. Of the same pair twice in `bound`, the last counts."""
     by_pair = {(each.crm_id, each.erp_id): each for each in bound}
-    refused: list[Bound] = []
-    for some in chunks(list(by_pair.values())):
-        fresh = _insert(conn, now, bridge, kind, [each for each in some if each.version is None])
-        known = [each for each in some if (each.crm_id, each.erp_id) not in fresh]
-        refused += _renew(conn, bridge, kind, known) if known else []
-    return refused
+    fresh = _insert(conn, now, bridge, kind, [each for each in by_pair.values() if each.version is None])
+    known = [each for pair, each in by_pair.items() if pair not in fresh]
+    return _renew(conn, bridge, kind, known) if known else []
 
 
 def _insert(conn: Connection, now: dt.datetime, bridge: str, kind: str, bound: Sequence[Bound]) -> set[tuple[str, str]]:
@@ -39,13 +37,13 @@ def _insert(conn: Connection, now: dt.datetime, bridge: str, kind: str, bound: S
         for each in bound
     ]
     new = insert_of(conn, bindings).on_conflict_do_nothing().returning(bindings.c.crm_id, bindings.c.erp_id)
-    return {(row.crm_id, row.erp_id) for row in conn.execute(new, rows)}
+    return {(crm_id, erp_id) for crm_id, erp_id in conn.execute(new, rows)}
 
 
 def _renew(conn: Connection, bridge: str, kind: str, bound: Sequence[Bound]) -> list[Bound]:
     here = (bindings.c.bridge == bridge, bindings.c.kind == kind)
     query = select(bindings.c.crm_id, bindings.c.erp_id, bindings.c.version).where(
-        *here, bindings.c.crm_id.in_([each.crm_id for each in bound])
+        *here, among(bindings.c.crm_id, [each.crm_id for each in bound])
     )
     # locked, so that nobody binds again between the comparison and the write; always in one order, so that two cannot deadlock
     stored = {(row.crm_id, row.erp_id): row.version for row in conn.execute(query.order_by(bindings.c.crm_id).with_for_update())}

@@ -5,13 +5,20 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, bindparam, func, select
 
 from events.store import aliases
+from events.store.among import among_those
 from events.store.database import Database
-from events.store.mailbox import chunks
 from events.store.records import Binding, Intent, OrderRow
 from events.store.schema import bindings, intents, orders
+
+_BOUND = {
+    name: select(bindings).where(
+        bindings.c.bridge == bindparam("of_bridge"), bindings.c.kind == bindparam("of_kind"), among_those(bindings.c[name], "ids")
+    )
+    for name in ("erp_id", "crm_id")
+}
 
 
 class Books:
@@ -38,11 +45,10 @@ class Books:
         """The bindings of these ids of one side, by that id; an unbound one is absent. Merged ids: `resolve_all` them first."""
         if erp_ids and crm_ids:
             raise ValueError("ids of one side: an id of the CRM and one of the ERP may be the same")
-        column, ids = (bindings.c.erp_id, erp_ids) if erp_ids else (bindings.c.crm_id, crm_ids)
-        here = select(bindings).where(bindings.c.bridge == bridge, bindings.c.kind == kind)
+        name, ids = ("erp_id", erp_ids) if erp_ids else ("crm_id", crm_ids)
         with self.db.reading() as conn:
-            found = [row for some in chunks(ids) for row in conn.execute(here.where(column.in_(some))).mappings()]
-        return {row[column.name]: Binding(**row) for row in found}
+            found = conn.execute(_BOUND[name], {"of_bridge": bridge, "of_kind": kind, "ids": ids}).mappings()
+            return {row[name]: Binding(**row) for row in found}
 
     def bound_count(self, bridge: str, kind: str) -> int:
         with self.db.reading() as conn:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any
 
-from sqlalchemy import insert, or_, select
+from sqlalchemy import bindparam, insert, or_, select
 
 from events.store.database import Database
-from events.store.mailbox import LONGEST_LEASE, insert_of
+from events.store.mailbox import LONGEST_LEASE, insert_for, insert_of, when
 from events.store.records import CallRecord, Halt
 from events.store.schema import calls, cursors, halts, leases
 from events.store.tx import Tx
@@ -29,28 +31,23 @@ class Desk:
 
     def lead(self, name: str, holder: str, seconds: float) -> bool:
         """Take or renew a leadership for so many seconds (an hour at most). False: another one holds it."""
+        return self.lead_one_of([name], holder, seconds) is not None
+
+    def lead_one_of(self, names: Sequence[str], holder: str, seconds: float) -> str | None:
+        """As `lead`, of the first of these names that is ours or free. None: others hold all of them."""
         with self.db.writing() as conn:
-            now = self.clock()
-            until = now + min(dt.timedelta(seconds=seconds), LONGEST_LEASE)
-            new = insert_of(conn, leases).values(name=name, holder=holder, until=until)
-            free = or_(leases.c.holder == holder, leases.c.until <= now, leases.c.until > now + LONGEST_LEASE)
-            taken = {"holder": new.excluded.holder, "until": new.excluded.until}
-            ours = new.on_conflict_do_update(index_elements=["name"], set_=taken, where=free).returning(leases.c.name)
-            return conn.execute(ours).first() is not None
+            row = {"holder": holder, **_when(self.clock(), seconds)}
+            lead = _lead(conn.dialect.name)
+            return next((name for name in names if conn.execute(lead, {"name": name, **row}).first() is not None), None)
 
     def lead_many(self, holders: Mapping[str, str], seconds: float) -> set[str]:
         """As `lead`, for many names with their holders in one transaction. Returns the names that are now held by theirs."""
         if not holders:
             return set()
         with self.db.writing() as conn:
-            now = self.clock()
-            until = now + min(dt.timedelta(seconds=seconds), LONGEST_LEASE)
-            new = insert_of(conn, leases)
-            free = or_(leases.c.holder == new.excluded.holder, leases.c.until <= now, leases.c.until > now + LONGEST_LEASE)
-            taken = {"holder": new.excluded.holder, "until": new.excluded.until}
-            ours = new.on_conflict_do_update(index_elements=["name"], set_=taken, where=free).returning(leases.c.name)
-            rows = [{"name": name, "holder": holders[name], "until": until} for name in sorted(holders)]
-            return set(conn.execute(ours, rows).scalars())
+            when = _when(self.clock(), seconds)
+            rows = [{"name": name, "holder": holders[name], **when} for name in sorted(holders)]
+            return set(conn.execute(_lead(conn.dialect.name), rows).scalars())
 
     def resign(self, name: str, holder: str) -> None:
         """Give a leadership back before it ends. Not ours: nothing happens."""
@@ -97,3 +94,18 @@ class Desk:
                 CallRecord(**row)
                 for row in conn.execute(select(*columns).where(calls.c.thing == thing).order_by(calls.c.id)).mappings()
             ]
+
+
+@cache
+def _lead(dialect: str) -> Any:
+    """Takes `name` for `holder` where it is free or that one's, and returns it then."""
+    new = insert_for(dialect, leases)
+    time = leases.c.until.type
+    over = or_(leases.c.until <= bindparam("now", type_=time), leases.c.until > bindparam("too_far", type_=time))
+    taken = {"holder": new.excluded.holder, "until": new.excluded.until}
+    free = or_(leases.c.holder == new.excluded.holder, over)
+    return new.on_conflict_do_update(index_elements=["name"], set_=taken, where=free).returning(leases.c.name)
+
+
+def _when(now: dt.datetime, seconds: float) -> dict[str, dt.datetime]:
+    return {"until": now + min(dt.timedelta(seconds=seconds), LONGEST_LEASE), **when(now)}

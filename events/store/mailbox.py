@@ -17,10 +17,11 @@ import datetime as dt
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
+from functools import cache
 from itertools import zip_longest
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Table, and_, exists, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Table, and_, bindparam, exists, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from events.catalogue import EVENTS, Lane
@@ -42,7 +43,11 @@ EVENT_NAMES = tuple(each.name for each in fields(Event) if each.name not in ("th
 
 def insert_of(conn: Connection, table: Table) -> Any:
     """The dialect's own INSERT, for ON CONFLICT, which both spell alike."""
-    return (sqlite if conn.dialect.name == "sqlite" else postgresql).insert(table)
+    return insert_for(conn.dialect.name, table)
+
+
+def insert_for(dialect: str, table: Table) -> Any:
+    return (sqlite if dialect == "sqlite" else postgresql).insert(table)
 
 
 def chunks(items: Sequence[T], size: int = 500) -> Iterator[Sequence[T]]:
@@ -60,14 +65,26 @@ def is_head() -> ColumnElement[bool]:
 
 def is_due(now: dt.datetime) -> ColumnElement[bool]:
     """Its time has come, its lease has run out, or it was never tried: then a clock that was set back delays nothing."""
+    return _is_due(now, now + LONGEST_LEASE)
+
+
+def _is_due(now: Any, too_far: Any) -> ColumnElement[bool]:
     return and_(
         mailbox.c.due_at.is_not(None),
         or_(
             mailbox.c.due_at <= now,
             and_(mailbox.c.state == State.DUE, mailbox.c.attempts == 0),
-            and_(mailbox.c.state == State.CLAIMED, mailbox.c.due_at > now + LONGEST_LEASE),
+            and_(mailbox.c.state == State.CLAIMED, mailbox.c.due_at > too_far),
         ),
     )
+
+
+IS_DUE = _is_due(bindparam("now", type_=mailbox.c.due_at.type), bindparam("too_far", type_=mailbox.c.due_at.type))
+"""As `is_due`, of a statement made once; `when` is its parameters."""
+
+
+def when(now: dt.datetime) -> dict[str, dt.datetime]:
+    return {"now": now, "too_far": now + LONGEST_LEASE}
 
 
 def insert(conn: Connection, new: Sequence[NewEvent], now: dt.datetime) -> list[NewEvent]:
@@ -77,13 +94,13 @@ def insert(conn: Connection, new: Sequence[NewEvent], now: dt.datetime) -> list[
         by_id.setdefault(each.event_id, each)
     if not by_id:
         return []
-    statement = insert_of(conn, events).on_conflict_do_nothing(index_elements=["id"]).returning(events.c.id, events.c.seq)
-    seqs = {row.id: row.seq for row in conn.execute(statement, [_event_row(id_, each, now) for id_, each in by_id.items()])}
+    rows = [_event_row(id_, each, now) for id_, each in by_id.items()]
+    seqs: dict[str, int] = {row.id: row.seq for row in conn.execute(_new_events(conn.dialect.name), rows)}
     fresh = [(id_, each) for id_, each in by_id.items() if id_ in seqs]
     if fresh:
-        conn.execute(payloads.insert(), [{"event_id": id_, "body": dict(each.payload)} for id_, each in fresh])
+        conn.execute(_NEW_PAYLOADS, [{"event_id": id_, "body": dict(each.payload)} for id_, each in fresh])
         conn.execute(
-            mailbox.insert(),
+            _NEW_ROWS,
             [
                 {
                     "seq": seqs[id_],
@@ -99,6 +116,14 @@ def insert(conn: Connection, new: Sequence[NewEvent], now: dt.datetime) -> list[
             ],
         )
     return [each for _, each in fresh]
+
+
+@cache
+def _new_events(dialect: str) -> Any:
+    return insert_for(dialect, events).on_conflict_do_nothing(index_elements=["id"]).returning(events.c.id, events.c.seq)
+
+
+_NEW_PAYLOADS, _NEW_ROWS = payloads.insert(), mailbox.insert()
 
 
 def _is_drained(lane: str, type_: str) -> bool:
@@ -182,20 +207,27 @@ def ours(claim: Claim) -> tuple[ColumnElement[bool], ...]:
 
 
 def newest_release(conn: Connection, cause: str | None = None) -> int:
-    query = select(releases.c.number).order_by(releases.c.number.desc()).limit(1)
-    return conn.execute(query if cause is None else query.where(releases.c.cause == cause)).scalar() or 0
+    if cause is None:
+        return conn.execute(_NEWEST_RELEASE).scalar() or 0
+    return conn.execute(select(releases.c.number).where(releases.c.cause == cause)).scalar() or 0
+
+
+_NEWEST_RELEASE = select(releases.c.number).order_by(releases.c.number.desc()).limit(1)
 
 
 def heads(conn: Connection, *conditions: ColumnElement[bool], limit: int | None = None) -> Sequence[Any]:
     """The heads that meet the conditions, those due longest first: what `doorbell` wants to know of each."""
-    query = (
+    return conn.execute(query_of_heads(*conditions, limit=limit)).all()
+
+
+def query_of_heads(*conditions: ColumnElement[bool], limit: int | None = None) -> Select[Any]:
+    return (
         select(mailbox.c.event_id, events.c.type, mailbox.c.lane, events.c.connection, events.c.bridge, events.c.subject_kind)
         .join(events, events.c.seq == mailbox.c.seq)
         .where(mailbox.c.settled_at.is_(None), is_head(), *conditions)
         .order_by(mailbox.c.due_at, mailbox.c.seq)
         .limit(limit)
     )
-    return conn.execute(query).all()
 
 
 def bells(conn: Connection, *conditions: ColumnElement[bool], limit: int | None = None) -> list[Doorbell]:

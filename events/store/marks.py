@@ -96,12 +96,7 @@ class Marks(Writing):
             put(tx, topic, new)
             return {*new, *known}, used + len(new)
 
-        return (set(wanted), 0) if self._everything(topic) else self._write(once)
-
-    def _everything(self, topic: Topic) -> bool:
-        young = (marks.c.thing_id == EVERYTHING, marks.c.at > self.clock() - EVERYTHING_LASTS)
-        with self.db.reading() as conn:
-            return conn.execute(select(marks.c.at).where(_on(topic), *young)).first() is not None
+        return (set(wanted), 0) if self.lets_everything_pass(topic) else self._write(once)
 
     def lets_everything_pass(self, topic: Topic) -> bool:
         with self.db.reading() as conn:

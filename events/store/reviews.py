@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import and_, or_, select, update
 
-from events.store.mailbox import chunks
+from events.store.among import among
 from events.store.records import FOR_A_PERSON, Review
 from events.store.schema import mailbox, reviews
 from events.store.tx import Tx
@@ -31,9 +31,10 @@ class Reviews(Writing):
         for column, value in ((reviews.c.kind, kind), (reviews.c.side, side), (reviews.c.sort, sort)):
             if value is not None:
                 query = query.where(column == value)
-        pieces = [query] if thing_ids is None else [query.where(reviews.c.thing_id.in_(some)) for some in chunks(thing_ids)]
+        if thing_ids is not None:
+            query = query.where(among(reviews.c.thing_id, thing_ids))
         with self.db.reading() as conn:
-            return [Review(**row) for each in pieces for row in conn.execute(each).mappings()]
+            return [Review(**row) for row in conn.execute(query).mappings()]
 
     def review(self, review_id: int) -> Review | None:
         with self.db.reading() as conn:

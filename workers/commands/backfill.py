@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from workers import garbage
 from workers.bootstrap import Room
 from workers.commands.common import console, emit, opened
 from workers.commands.masterdata import Bar, bridges_of, explained, kinds_of, meant
@@ -13,6 +14,7 @@ from workers.flows.masterdata import runs
 
 
 def run(path: Path | None, kinds: Sequence[str], *, bridge: str = "", beyond: Sequence[str] = (), machine: bool = False) -> int:
+    garbage.look_less_often()
     with explained():
         return backfill(opened(path, ringing=True), kinds, bridge=bridge, beyond=beyond, machine=machine)
 

@@ -69,7 +69,7 @@ def drain(room: Room, bridge: str, kind: Kind, limit: int | None = None) -> Drai
         at = ends(room, bridge, kind)
     except PonteError as error:
         return _none_can_pass(room, bridge, kind, error)
-    slot = next((name for name in _slots(at) if room.journal.lead(name, worker_name(), 2 * _lease(room))), None)
+    slot = room.journal.lead_one_of(_slots(at), worker_name(), 2 * _lease(room))
     if slot is None:
         return Drained(left=True)
     total, renew_at = Drained(), room.journal.clock() + timedelta(seconds=_lease(room))

@@ -51,7 +51,8 @@ class Result:
             tx.review(at.name, str(at.kind), self.erp_id, event_id=self.claim.event.id, **self.review)
         if self.seller:
             sellers.ask(tx, at, self.seller, self.erp_id)
-        tx.publish(self.follow_ups)
+        if self.follow_ups:
+            tx.publish(self.follow_ups)
 
 
 @dataclass
@@ -157,16 +158,12 @@ def _remember(at: Ends, job: Job) -> Result:
 def _overlaid(at: Ends, side: Side, job: Job, base: Record | Gone) -> tuple[Facts | None, dict[str, Any]]:
     if isinstance(base, Gone):
         return None, {}
-    facts, hidden = dict(at.rules.facts(base)), dict[str, Any]()
-    answer = job.answers.get(side)
-    if answer is not None and answer.record is not None:
-        shown = at.rules.facts(answer.record)
-        for name, value in job.given[side].fields.items():
-            if name in shown:
-                facts[name] = shown[name]
-            else:
-                hidden[name] = value
-    return facts, hidden
+    facts, answer = at.rules.facts(base), job.answers.get(side)
+    if answer is None or answer.record is None:
+        return facts, {}
+    given, shown = job.given[side].fields, facts if answer.record is base else at.rules.facts(answer.record)
+    facts = {**facts, **{name: shown[name] for name in given if name in shown}}
+    return facts, {name: value for name, value in given.items() if name not in shown}
 
 
 def _merged(at: Ends, job: Job) -> Result:

@@ -26,8 +26,10 @@ from workers.flows.masterdata.preview import Planned, Preview
 from workers.flows.masterdata.survey import Sort
 
 PAGE = 100
+STRETCH = 10 * PAGE
+"""Of one drain: its leadership is taken and given back once."""
 LOOK_AGAIN = 0.2
-WAIT = 0.1
+WAIT = 0.2
 PATIENCE = 120.0
 """Seconds without anything done, after which a run ends and leaves the rest to the fleet."""
 AHEAD = 2000
@@ -226,8 +228,8 @@ class _Run:
         try:
             with bulk():
                 while not self.over.is_set():
-                    drained = drain(self.at.room, self.at.name, self.at.kind, limit=4 * PAGE)
-                    if not (drained.done or drained.parked):
+                    drained = drain(self.at.room, self.at.name, self.at.kind, limit=STRETCH)
+                    if drained.done + drained.parked < STRETCH:
                         self.over.wait(LOOK_AGAIN)
         except BaseException as error:  # told to the thread that waits
             self.failed.append(error)

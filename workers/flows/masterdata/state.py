@@ -57,15 +57,10 @@ def remembered(
             pairs[name] = [theirs[name], ours[name]]
     theirs_is = GONE if erp is None else fingerprint(erp)
     ours_is = GONE if crm is None else theirs_is if crm == erp else fingerprint(crm)
-    md = {
-        "agreed": pairs,
-        "erp": theirs_is,
-        "crm": ours_is,
-        "n": times(binding) + 1,
-    }
     old = _md(binding)
-    same = _undated(old.get("agreed", {})) == _undated(pairs) and all(old.get(side) == md[side] for side in ("erp", "crm"))
-    return None if same else md
+    if (old.get("erp"), old.get("crm")) == (theirs_is, ours_is) and _undated(old.get("agreed", {})) == _undated(pairs):
+        return None
+    return {"agreed": pairs, "erp": theirs_is, "crm": ours_is, "n": times(binding) + 1}
 
 
 def _undated(pairs: Mapping[str, Any]) -> dict[str, Any]:

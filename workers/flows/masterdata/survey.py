@@ -9,7 +9,7 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, partial
 
 from events.masterdata import Gone, Record
 from events.store import Binding, Event, Review
@@ -184,24 +184,24 @@ class Survey:
         if item.side == "crm":
             return Step(item, Sort.NOTHING, "not_in_the_erp", crm_id=item.id, crm=self.crm.get(item.id))
         source = self.erp[item.id]
-        base = Step(item, Sort.NOTHING, erp_id=item.id, erp=source)
+        step = partial(Step, item, erp_id=item.id, erp=source)
         if isinstance(source, Gone):
-            return replace(base, code="gone_unbound")
+            return step(Sort.NOTHING, "gone_unbound")
         if source.merged_into:
-            return replace(base, sort=Sort.MERGED, into_id=self._end_of(source), code="merged_unbound")
+            return step(Sort.MERGED, "merged_unbound", into_id=self._end_of(source))
         facts = self.at.rules.facts(source)
         match verdicts[item.id]:
             case matching.Matched(record, by):
                 plan = plan_record(self.at.rules, facts, self.at.rules.facts(record), {})
-                return replace(base, sort=Sort.MATCH, crm_id=record.id, crm=record, plan=plan, by=by)
+                return step(Sort.MATCH, crm_id=record.id, crm=record, plan=plan, by=by)
             case matching.Ambiguous() if item.id in self._said and self._said[item.id].decision == "skip":
-                return replace(base, code="skipped")
+                return step(Sort.NOTHING, "skipped")
             case matching.Ambiguous(candidates, why):
-                return replace(base, sort=Sort.AMBIGUOUS, code=why, candidates=candidates)
+                return step(Sort.AMBIGUOUS, why, candidates=candidates)
             case _:
                 if facts.get(self.at.rules.state_field, not self.at.rules.archived) == self.at.rules.archived:
-                    return replace(base, code="out_of_use_unbound")
-                return replace(base, sort=Sort.CREATE, plan=Plan(crm=created(self.at.rules, facts)))
+                    return step(Sort.NOTHING, "out_of_use_unbound")
+                return step(Sort.CREATE, plan=Plan(crm=created(self.at.rules, facts)))
 
     def _bound(self, item: Item, binding: Binding) -> Step:
         erp, crm = self.erp[binding.erp_id], self.crm[binding.crm_id]
