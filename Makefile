@@ -72,6 +72,7 @@ lock: setup
 	@$(BIN)/python -m pip install --quiet pip-tools
 	@$(COMPILE) -o requirements/runtime.lock requirements/runtime.in
 	@$(COMPILE) -o requirements/dev.lock -c requirements/runtime.lock requirements/dev.in
+	@$(COMPILE) -o requirements/clients.lock -c requirements/dev.lock requirements/clients.in
 
 clean:
 	rm -rf $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
