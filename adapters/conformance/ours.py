@@ -76,14 +76,14 @@ class BottleWire(Subject):
     hurry: Mapping[str, Any] = {"deadline": 1, "total_deadline": 2}
     strange_id = "00000000-0000-4000-8000-000000000000"
     calls: Mapping[str, str] = {
-        "read": "^GET /api/",
+        "read": "^(GET /api/|POST /api/x/records/find/)",
         "return_deal": "^PATCH /api/(x/deals|opportunities)/",
         "write_status": "^PATCH /api/(x/deals|opportunities)/",
         "add_note": "^POST /api/opportunities/[^ ]",
         "add_task": "^POST /api/tasks/",
-        "write_customers": "^(PATCH|PUT|POST) /api/(x/records|accounts)/",
+        "write_customers": "^PATCH /api/x/records/",
         "create_customers": "^POST /api/accounts/",
-        "write_products": "^(PATCH|PUT|POST) /api/(x/records|x/products|invoices/products)/",
+        "write_products": "^PATCH /api/x/records/",
         "create_products": "^POST /api/invoices/products/",
     }
 

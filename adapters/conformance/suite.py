@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unittest
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 from adapters.conformance.bench import Bench
@@ -17,11 +17,13 @@ class Conformance:
     role: ClassVar[Role] = "erp"
     known: ClassVar[Mapping[str, str]] = {}
     """Checks that are known to be broken, each with the cause: shown as skipped, while they are."""
+    only: ClassVar[Collection[str]] = ()
+    """Checks to run, where a system is too slow for all of them; empty: all."""
     _benches: ClassVar[dict[int, Bench]] = {}
 
     def pytest_generate_tests(self, metafunc: Any) -> None:
         if "check" in metafunc.fixturenames:
-            known = checks(self.role)
+            known = [each for each in checks(self.role) if not self.only or each.name in self.only]
             metafunc.parametrize("check", known, ids=[each.name for each in known])
 
     def test_it_conforms(self, check: Check, subject: Subject) -> None:
