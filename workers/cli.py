@@ -187,17 +187,22 @@ def review(
 
 @app.command()
 def bench(
-    what: Annotated[str, typer.Argument(help="`master-data`: the first load and a 1 % change of it.")],
-    products: Annotated[int, typer.Option("--products", min=1)] = 100_000,
+    what: Annotated[
+        str, typer.Argument(help="`master-data`: the first load and a 1 % change of it; `budgets`: a load beside orders, on twins.")
+    ],
+    products: Annotated[int, typer.Option("--products", min=0, help="0: 100,000 of master data, 5,000 of budgets.")] = 0,
     customers: Annotated[int, typer.Option("--customers", min=1)] = 50_000,
+    orders: Annotated[int, typer.Option("--orders", min=1, help="Of budgets: alone, and as many beside the load.")] = 200,
     naive: Annotated[int, typer.Option("--naive", min=1, help="Records that the naive way is measured on.")] = 2_000,
     runs: Annotated[int, typer.Option("--runs", min=1)] = 3,
     as_json: AsJson = False,
 ) -> None:
-    """Measure master data against a fixed twin, beside the naive way and a bare loop. Touches no bridge of yours."""
+    """Measure: how fast master data is, and whether a load leaves the orders their calls. Touches no bridge of yours."""
     from workers.commands import bench as command
 
-    raise typer.Exit(command.run(what, products=products, customers=customers, naive=naive, runs=runs, machine=as_json))
+    raise typer.Exit(
+        command.run(what, products=products, customers=customers, orders=orders, naive=naive, runs=runs, machine=as_json)
+    )
 
 
 @app.command()

@@ -9,11 +9,14 @@ from pathlib import Path
 from workers.commands.common import console, emit
 
 
-def run(what: str, *, products: int, customers: int, naive: int, runs: int, machine: bool = False) -> int:
-    """1: what was loaded is not all as its source has it, or a pass without changes wrote something."""
+def run(what: str, *, products: int, customers: int, orders: int, naive: int, runs: int, machine: bool = False) -> int:
+    """1: what was loaded is not all as its source has it, a pass without changes wrote something, or a limit was exceeded."""
+    if what == "budgets":
+        return budgets(products or 5_000, orders, machine=machine)
     if what != "master-data":
-        print(f"{what!r} is no measurement; there is: master-data", file=sys.stderr)
+        print(f"{what!r} is no measurement; there are: master-data, budgets", file=sys.stderr)
         return 2
+    products = products or 100_000
     from workers.bench.master_data import Size, measure
 
     def say(line: str) -> None:
@@ -38,3 +41,27 @@ def run(what: str, *, products: int, customers: int, naive: int, runs: int, mach
         out.print(f"  {found[name]:>10,.2f}  {words} ({low:,.2f} to {high:,.2f})")
     out.print(f"  {wrong:>10,}  records that differ in the end, or written without need")
     return 1 if wrong else 0
+
+
+def budgets(products: int, orders: int, *, machine: bool) -> int:
+    """A bulk load beside orders, between the twins of Ploomes and Omie."""
+    from sandbox.budgets import OMIE_METHOD, PLOOMES, exceeded, measure
+
+    with tempfile.TemporaryDirectory(prefix="ponte-bench-") as folder:
+        found = measure(Path(folder, "home"), products, orders, lambda line: print(line, file=sys.stderr))
+    wrong = exceeded(found)
+    whole = (found["loaded"], found["sales"]) == (products, 2 * orders)
+    if machine:
+        emit({**found, "exceeded": wrong})
+        return 1 if wrong or not whole else 0
+    out = console()
+    out.print(f"{products:,} products beside {orders:,} orders, a vendor's minute in a second", style="bold")
+    out.print(f"  {found['ploomes']['max_in_a_minute']:>10,}  calls in Ploomes' fullest minute, of {PLOOMES}")
+    most = max((each["max_in_a_minute"] for each in found["omie"].values()), default=0)
+    out.print(f"  {most:>10,}  of one method in Omie's fullest minute, of {OMIE_METHOD}")
+    out.print(f"  {found['orders_share_of_the_time']:>10.2f}  of their speed alone is what the orders keep beside the load")
+    for line in wrong:
+        out.print(f"  {line}", style="bold")
+    if not whole:
+        out.print(f"  {found['loaded']:,} products and {found['sales']:,} orders arrived", style="bold")
+    return 1 if wrong or not whole else 0
