@@ -12,6 +12,7 @@ import pytest
 
 from adapters.budget import Budget
 from adapters.crm.ploomes import PloomesCrm, PloomesSettings
+from adapters.crm.ploomes.records import writer
 from adapters.errors import Misconfigured, TryLater
 from adapters.http import recording
 from events.masterdata import Gone, Kind, Page, Record, Write, Written, fingerprint
@@ -516,4 +517,6 @@ def test_a_kept_reading_of_lookups_costs_few_calls(twin: PloomesTwin, crm: Ploom
         crm.write_records(PRODUCT, [change(PRODUCT, row["Id"], price="5", stock=["WH: 1"], category="Fixação") for row in rows])
     reads = [call for call in calls if call.method == "GET"]
     assert len([call for call in calls if call.method == "PATCH"]) == len(rows)
-    assert len(reads) <= 5, "the records, their fields, the groups"
+    again = -(-len(rows) // writer.AT_ONCE)  # where the first reading grows old, on a slow machine
+    assert len([call for call in reads if call.path == "/Products"]) <= 1 + again
+    assert len([call for call in reads if call.path != "/Products"]) <= 4, "their fields, the groups"
