@@ -19,16 +19,15 @@ from typing import Any
 
 from sqlalchemy import JSON, ColumnElement, Connection, String, Table, and_, delete, or_, select, update
 
+from events.store import emptying
 from events.store.database import Database
 from events.store.hands import Deed, record
-from events.store.keeping import PONTE
 from events.store.mailbox import chunks
 from events.store.persons import CUSTOMER, Needles, Person
 from events.store.schema import (
     acts,
     bindings,
     calls,
-    cursors,
     intents,
     leases,
     mailbox,
@@ -41,8 +40,6 @@ from events.store.schema import (
 )
 from events.store.tx import Tx
 
-EMPTYING = "forget"
-"""The cursor of ours that names the tables whose freed space is not emptied yet."""
 KEPT_OF_AN_ORDER = ("owner_id", "customer_id", "round", "adopt")
 KEPT_OF_WHAT_WAS_SEEN = ("decision", "reasons")
 GONE = "gone"
@@ -92,8 +89,11 @@ def _open_reviews(conn: Connection, person: Person) -> Iterator[Open]:
             yield Open("review", str(row["id"]), row["sort"])
 
 
-def erase(tx: Tx, person: Person, by: str, whom: str) -> dict[str, int]:
-    """All of it, and the act that says so: `whom` is written into it, and must name nobody. Returns the rows touched, by table."""
+def erase(tx: Tx, person: Person, by: str, whom: str, *, files: int = 0) -> dict[str, int]:
+    """All of it, and the act that says so. Returns the rows touched, by table.
+
+    `whom` is written into the act, and must name nobody; `files` is how many it was also taken out of.
+    """
     if tx.conn.dialect.name == "sqlite":
         tx.conn.exec_driver_sql("PRAGMA secure_delete = ON")
     touched: Counter[str] = Counter()
@@ -115,9 +115,12 @@ def erase(tx: Tx, person: Person, by: str, whom: str) -> dict[str, int]:
         for key in _keys(tx.conn, table, person.needles):
             touched[table.name] += _scrub(tx.conn, table, key, person.needles)
     rows = {name: count for name, count in sorted(touched.items()) if count}
+    if rows or files:
+        touched["files"] = files
+        counts = ", ".join(f"{count} of {name}" for name, count in sorted(touched.items()) if count)
+        record(tx, Deed(by, "forget"), note=f"{whom}: {counts}")
     if rows:
-        record(tx, Deed(by, "forget"), note=f"{whom}: {', '.join(f'{count} of {name}' for name, count in rows.items())}")
-        tx.set_cursor(PONTE, EMPTYING, ",".join(sorted({*rows, *to_empty(tx.conn)})))
+        emptying.ask(tx, rows)
     return rows
 
 
@@ -126,44 +129,6 @@ def left(conn: Connection, person: Person) -> dict[str, int]:
     needles = Needles({*person.values, *person.names})
     counts = {table.name: len(_keys(conn, table, needles)) for table in metadata.sorted_tables}
     return {name: count for name, count in counts.items() if count}
-
-
-def to_empty(conn: Connection) -> list[str]:
-    here = (cursors.c.connection == PONTE, cursors.c.feed == EMPTYING)
-    return [each for each in str(conn.execute(select(cursors.c.value).where(*here)).scalar() or "").split(",") if each]
-
-
-def empty(db: Database) -> None:
-    """Nothing of what was erased stays in the database's own files. Nobody else may be at work on it.
-
-    SQLite: the file is built anew, and the write-ahead log cut to nothing; PostgreSQL: the tables are (its own log, its replicas
-    and its backups are not ours). Raises SQLAlchemy's or sqlite3's errors, `TimeoutError` where another program reads.
-    """
-    with db.reading() as conn:
-        tables = to_empty(conn)
-    if not tables:
-        return
-    if db.is_sqlite:
-        _empty_sqlite(db)
-    else:
-        with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
-            for name in tables:
-                conn.exec_driver_sql(f'VACUUM (FULL, ANALYZE) "{name}"')
-    with db.writing() as conn:
-        conn.execute(delete(cursors).where(cursors.c.connection == PONTE, cursors.c.feed == EMPTYING))
-
-
-def _empty_sqlite(db: Database) -> None:
-    connection = db.engine.raw_connection()
-    try:
-        cursor = connection.cursor()
-        cursor.execute("VACUUM")
-        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        busy, *_ = cursor.fetchone() or (0,)
-        if busy:
-            raise TimeoutError("another program reads the journal")
-    finally:
-        connection.close()
 
 
 def _reviewed(person: Person) -> list[ColumnElement[bool]]:

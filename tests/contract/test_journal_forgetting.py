@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from events.catalogue import record_thing
 from events.model import Address, Customer, Verdict
-from events.store import CallRecord, Journal, NewEvent, Outcome, Which, forgetting
+from events.store import CallRecord, Journal, NewEvent, Outcome, Which, emptying, forgetting
 from events.store.persons import Asked, Needles, Person, find
 from events.store.schema import metadata, payloads
 from tests.cli import Stage
@@ -199,6 +199,7 @@ def test_a_customer_is_gone_from_every_row_and_file_and_the_history_still_explai
         assert told.exit_code == 0 and state in told.stdout and "DealWon" in told.stdout
     act = played.journal.acts()[-1]
     assert act.act == "forget" and "customer main 30" in act.because and f"{done['rows']['payloads']} of payloads" in act.because
+    assert "2 of files" in act.because and not canaries_in(act.because)
     assert played.journal.binding("main", "customer", crm_id="31") == other, "another customer's stays"
     assert "Outra" in gzip.decompress((played.home / "old.jsonl.gz").read_bytes()).decode()
     for each in ("customer:30", whom):
@@ -280,14 +281,14 @@ def test_killed_between_the_erasure_and_the_emptying_it_goes_on_when_said_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(forgetting, "empty", killed)
+        patched.setattr(emptying, "empty", killed)
         with pytest.raises(KeyboardInterrupt):
             forget._forget(played.stage.room, Asked(tax_id=TAX_ID), "", (), dry_run=False, yes=True, as_json=True)
     with played.journal.db.reading() as conn:
-        assert "payloads" in forgetting.to_empty(conn)
+        assert "payloads" in emptying.to_empty(conn)
     played.forget(f"cpf:{TAX_ID}", "--yes", code=1)
     with played.journal.db.reading() as conn:
-        assert forgetting.to_empty(conn) == []
+        assert emptying.to_empty(conn) == []
     assert in_rows(played) == {} and in_files(played.home) == []
 
 
@@ -309,7 +310,7 @@ def forgotten(journal: Journal, asked: Asked) -> Person:
         person = find(tx.conn, ENDS, asked)
         assert forgetting.still_open(tx.conn, person, forget.UNDER_WAY) == []
         forgetting.erase(tx, person, "w", "somebody")
-    forgetting.empty(journal.db)
+    emptying.empty(journal.db)
     return person
 
 

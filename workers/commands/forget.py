@@ -14,7 +14,7 @@ import typer
 from filelock import FileLock, Timeout
 from sqlalchemy.exc import DBAPIError
 
-from events.store import Journal, forgetting, move
+from events.store import Journal, emptying, forgetting, move
 from events.store.forgetting import Open
 from events.store.persons import Asked, Ends, Person, find
 from events.store.trouble import LOCKED, Trouble, trouble_of
@@ -129,15 +129,11 @@ def _forget(room: Room, asked: Asked, bridge: str, named: Sequence[Path], *, dry
         return 0 if rows and not still else 1
     if not as_json:
         _say_what_would_go(said, ())
-    if rows and not yes and not typer.confirm("erase it for good?", default=False, err=True):
+    if (rows or packed or plans) and not yes and not typer.confirm("erase it for good?", default=False, err=True):
         return 1
-    for file in packed:
-        forget_files.rewrite(file, person)
-    for file in (*plans, *unfinished):
-        file.unlink(missing_ok=True)
-    # before the erasure, which takes the names away that these are found by
+    _out_of_files(person, [*packed], [*plans, *unfinished])
     with journal.transaction() as tx:
-        forgetting.erase(tx, person, who(), _whom(asked, person))
+        forgetting.erase(tx, person, who(), _whom(asked, person), files=len(packed) + len(plans))
     if trouble := _emptied(journal):
         raise Refused(
             f"it is erased, but its place in the database is not emptied: {trouble.sentence}; {trouble.fix}, then say it again", 1
@@ -151,6 +147,19 @@ def _forget(room: Room, asked: Asked, bridge: str, named: Sequence[Path], *, dry
     else:
         _say_what_is_left(rows, left, also, elsewhere)
     return 0 if rows or packed or plans else 1
+
+
+def _out_of_files(person: Person, packed: Sequence[Path], going: Sequence[Path]) -> None:
+    """Before the erasure, which takes away what the person is found by in them."""
+    try:
+        for file in packed:
+            forget_files.rewrite(file, person)
+        for file in going:
+            file.unlink(missing_ok=True)
+    except OSError as error:
+        raise Refused(
+            f"{error.filename}: cannot be written ({error.strerror}); see its rights and its disk, then say it again"
+        ) from None
 
 
 def _found(room: Room, asked: Asked, bridge: str) -> Person:
@@ -182,7 +191,7 @@ def _whom(asked: Asked, person: Person) -> str:
 
 def _emptied(journal: Journal) -> Trouble | None:
     try:
-        forgetting.empty(journal.db)
+        emptying.empty(journal.db)
     except TimeoutError:
         return LOCKED
     except (DBAPIError, sqlite3.Error) as error:
