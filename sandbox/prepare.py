@@ -137,6 +137,7 @@ poll_seconds = {poll_seconds}
 url = "http://127.0.0.1:{erp_port}/api/v1/"
 app_key = "file:secrets/omie-app-key.key"
 app_secret = "file:secrets/omie-app-secret.key"
+webhook_key = "file:secrets/omie-webhook.key"
 category = "{category}"
 current_account = {account}
 # a vendor's minute passes in {minute_seconds} seconds here: for calls, and for the same call again
@@ -210,7 +211,7 @@ def prepare(
     if erp == "tryton":
         _settle_tryton(home)
     else:
-        for name in ("app-key", "app-secret"):
+        for name in ("app-key", "app-secret", "webhook"):
             secret(home, f"omie-{name}")
     if crm == "bottlecrm":
         bottlecrm.settle(home)

@@ -88,7 +88,7 @@ def parts(config: Config, path: Path, *, sandbox: Sandbox | None = None) -> tupl
             )
         )
     if sandbox is not None:
-        fleet += sandbox_parts(sandbox)
+        fleet += sandbox_parts(sandbox, config)
     base = tuple(part.name for part in fleet)
     lanes: list[tuple[Lane, int]] = [(Lane.ORDERS, index) for index in range(config.ponte.order_workers)]
     lanes += [(Lane.NOTICES, 0), (Lane.BULK, 0), (Lane.CONTROL, 0)]
@@ -184,10 +184,10 @@ def flower_environment(config: Config) -> dict[str, str]:
     }
 
 
-def sandbox_parts(sandbox: Sandbox) -> list[Part]:
+def sandbox_parts(sandbox: Sandbox, config: Config) -> list[Part]:
     return [
         bottlecrm(sandbox) if sandbox.crm == "bottlecrm" else ploomes_twin(sandbox),
-        omie_twin(sandbox) if sandbox.erp == "omie" else tryton(sandbox),
+        omie_twin(sandbox, config) if sandbox.erp == "omie" else tryton(sandbox),
     ]
 
 
@@ -202,11 +202,14 @@ def tryton(sandbox: Sandbox) -> Part:
     )
 
 
-def omie_twin(sandbox: Sandbox) -> Part:
+def omie_twin(sandbox: Sandbox, config: Config) -> Part:
     where = ("--home", str(sandbox.home), "--port", str(sandbox.erp_port))
+    hears = [name for name, each in config.connections.items() if each.adapter == "omie" and "webhook_key" in each.settings]
+    gateway = f"http://127.0.0.1:{config.ponte.gateway_port}"
+    hooks = ("--webhook-url", f"{gateway}/webhooks/{hears[0]}/{{token}}") if hears else ()
     return Part(
         "omie-twin",
-        (sys.executable, "-m", "sandbox.omie.serve", *where, "--minute-seconds", f"{sandbox.minute_seconds:g}"),
+        (sys.executable, "-m", "sandbox.omie.serve", *where, "--minute-seconds", f"{sandbox.minute_seconds:g}", *hooks),
         ready=lambda: answers(sandbox.erp_url),
         port=sandbox.erp_port,
         port_setting="the sandbox's ERP port",

@@ -33,7 +33,7 @@ class OmieFinance:
     http: httpx.Client = field(default_factory=lambda: httpx.Client(trust_env=False, timeout=20))
     signature: ClassVar[str] = FINANCE.user
     reopens: ClassVar[bool] = False
-    tells: ClassVar[bool] = False
+    tells: ClassVar[bool] = True
 
     @classmethod
     def at(cls, home: Path, url: str) -> OmieFinance:
