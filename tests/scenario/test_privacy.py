@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import gzip
 import json
 import re
 import socket
@@ -22,9 +23,13 @@ import httpx
 import pytest
 from babel.numbers import format_decimal
 
+from adapters.erp.tryton import TrytonSettings
+from adapters.erp.tryton.client import Tryton
 from events.catalogue import order_thing
-from events.store import NewEvent
+from events.store import NewEvent, forgetting
+from events.store.persons import Asked, find
 from tests.scenario.fleet import Fleet, Row, Systems, sees, tax_id
+from workers.commands.forget import UNDER_WAY
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -275,3 +280,97 @@ def test_what_ponte_says_of_its_troubles_names_nobody(played: Played) -> None:
     said = played.fleet.ponte("errors", "--json").stdout + played.fleet.ponte("errors").stdout
     assert "bug_validationerror" in said
     assert played.canaries_in(said) == []
+
+
+@pytest.mark.timeout(1200)
+def test_who_is_forgotten_is_in_no_row_and_no_file_any_more_and_goes_on_as_a_customer(played: Played) -> None:
+    """The last one: it stops the fleet, and starts it again."""
+    fleet, home = played.fleet, played.fleet.home
+    whom = f"cnpj:{TAX_ID}"
+    _carried_as_a_customer(played)
+    under_way = json.loads(fleet.ponte("forget", whom, "--dry-run", "--json").stdout)["open"]
+    assert {each["what"] for each in under_way} == {"event", "order"}
+    _brought_to_an_end(played)
+    assert fleet.ponte("archive", "--before", "1s", "--to", str(home / "old.jsonl.gz")).returncode == 0
+    contact = next(row for row in fleet.crm.admin("GET", "dump/Contacts") if row["CNPJ"] == TAX_ID)
+    fleet.crm.call("PATCH", f"/Contacts({contact['Id']})", {"Email": f"novo.{EMAIL}"})
+    sees(1, lambda: _mechanisms(fleet, f"novo.{EMAIL}"), "a change is carried, and in the journal after the archive")
+    sees([], partial(_under_way, fleet), "all is settled")
+    assert {"journal.db", "old.jsonl.gz", "plans"} <= {each.split("/")[0] for each in _ours_with_canaries(played)}
+    running = fleet.ponte("forget", whom, "--yes")
+    assert (running.returncode, "stop it first" in running.stdout) == (2, True)
+    fleet.stop()
+    sees(0, lambda: fleet.ponte("forget", whom, "--yes", "--json").returncode, "erased")
+    assert _ours_with_canaries(played) == []
+    for deal, state in ((played.deals["approved"], "approved"), (played.deals["returned"], "withdrawn")):
+        told = fleet.ponte("explain", f"deal:{deal}", "--offline").stdout
+        assert state in told and "DealWon" in told and played.canaries_in(told) == []
+    fleet.start()
+    _goes_on(played, contact["Id"])
+
+
+def _carried_as_a_customer(played: Played) -> None:
+    fleet = played.fleet
+    assert fleet.ponte("plan", "customers").returncode == 0
+    assert fleet.ponte("backfill", "customers", "--json").returncode == 0
+
+
+def _brought_to_an_end(played: Played) -> None:
+    fleet, journal, deals = played.fleet, played.fleet.stage.journal, played.deals
+    (bug,) = [event for event, row in journal.story(order_thing("main", deals["returned"])) if row.code == "bug_validationerror"]
+    mended = fleet.root / "mended.json"
+    mended.write_text(json.dumps({"deal_id": deals["returned"], "win_mark": "of another win", "reasons": []}))
+    assert fleet.ponte("event", "edit", bug.id, "--from", str(mended), "--because", f"{NAME} asked").returncode == 0
+    for word in ("rejected", "returned"):
+        fleet.crm.lose(deals[word])
+    ends = {"approved": "approved", "rejected": "withdrawn", "returned": "withdrawn", "told later": "approved"}
+    for word, state in ends.items():
+        sees(state, partial(_state, fleet, deals[word]), f"{word}: at its end")
+
+
+def _state(fleet: Fleet, deal: str) -> str:
+    row = fleet.stage.journal.order("main", deal)
+    return row.state if row is not None else "none"
+
+
+def _under_way(fleet: Fleet) -> list[forgetting.Open]:
+    with fleet.stage.journal.db.reading() as conn:
+        return forgetting.still_open(conn, find(conn, {"main": ("ploomes", "tryton")}, Asked(tax_id=TAX_ID)), UNDER_WAY)
+
+
+def _mechanisms(fleet: Fleet, value: str) -> int:
+    return len(fleet.stage.erp.tryton.search_read("party.contact_mechanism", [("value", "=", value)], ["value"]))
+
+
+def _ours_with_canaries(played: Played) -> list[str]:
+    """Files of the home folder, the journal's and packed ones too, but not both systems' own."""
+    home, found = played.fleet.home, []
+    theirs = ("ploomes.db", "tryton/", "secrets/", "ploomes.json")
+    for file in sorted(each for each in home.rglob("*") if each.is_file()):
+        name, content = str(file.relative_to(home)), file.read_bytes()
+        content = gzip.decompress(content) if name.endswith(".gz") else content
+        if not name.startswith(theirs) and played.canaries_in(content.decode("utf-8", errors="replace")):
+            found.append(name)
+    return found
+
+
+def _goes_on(played: Played, contact: int) -> None:
+    """A change in the ERP is carried, nobody is doubled, and the CRM's own fields stay."""
+    fleet, erp = played.fleet, played.fleet.stage.erp
+
+    def shown() -> Row:
+        return next(row for row in fleet.crm.admin("GET", "dump/Contacts") if row["Id"] == contact)
+
+    before, (party,) = shown(), erp.parties(TAX_ID)
+    password = json.loads((fleet.home / "tryton" / "erp.json").read_text())["passwords"]["admin"]
+    url = fleet.config.connections["tryton"].settings["url"]
+    admin = Tryton("admin", TrytonSettings(url=url, database="erp", user="admin", password=password))
+    admin.call("party.party.write", [party["id"]], {"name": "Depois do Esquecimento Ltda"})
+    sees("Depois do Esquecimento Ltda", lambda: shown()["Name"], "the ERP's change is carried")
+    assert {name: value for name, value in shown().items() if before[name] != value}.keys() <= {
+        *("Name", "LegalName", "LastUpdateDate", "UpdaterId", "OtherProperties")
+    }
+    fleet.approved(fleet.won(contact, [("SKU-0004", 1)]))
+    assert [row["id"] for row in erp.parties(TAX_ID)] == [party["id"]]
+    assert [row["Id"] for row in fleet.crm.admin("GET", "dump/Contacts") if row["CNPJ"] == TAX_ID] == [contact]
+    assert fleet.troubles() == [] and fleet.ponte("reviews").returncode == 0
