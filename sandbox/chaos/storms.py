@@ -146,8 +146,9 @@ def _rung_twice(on: Case, at: Ground) -> Play:
     if at.off("one_claimer"):
         yield at.taken_twice(deal)
         yield at.settled(deal)
-    else:
-        yield refused
+        refused = at.came("settle_token")  # the first one comes to its end
+        at.let_go(ambush.BEFORE_NOTE, deal)
+    yield refused
     at.let_go(ambush.BEFORE_NOTE, deal)
     yield on.told(deal, *APPROVED)
     yield at.settled(deal)
@@ -186,8 +187,9 @@ def _note_lands_late(on: Case, at: Ground) -> Play:
     yield at.hit("late")
     yield lambda seen: bool(seen.status(deal))
     yield at.settled(deal)
-    at.crm.clear_faults()
-    yield at.passed(2)
+    if at.off("settling_time"):
+        at.crm.clear_faults()
+        yield lambda _seen: sum(str(row["DealId"]) == deal for row in at.crm.dump("InteractionRecords")) > 1
 
 
 def _note_hidden(on: Case, at: Ground) -> Play:
