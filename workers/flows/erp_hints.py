@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 from adapters.errors import NeedsPerson, NotFound, PonteError
+from adapters.gateway import hint_event
 from adapters.ports import Hears
 from events.masterdata import Kind
-from events.model import ErpOrder, Owner
+from events.model import ErpOrder, Hint, Owner
 from events.store import Claim, OrderRow, Outcome
 from workers.bootstrap import Room
 from workers.config import Bridge
@@ -54,6 +56,16 @@ def order_hinted(room: Room, claim: Claim) -> Done:
         return Done(Outcome.superseded("not_ours"))
     events = order_events(*owner[:2], order, owner[2])
     return Done(Outcome.applied(code=events[0].type if events else "nothing_new"), events)
+
+
+def for_every_bridge(room: Room, claim: Claim, done: Done) -> Done:
+    """A webhook of an ERP that serves several bridges reaches the first; what it says of a customer or product concerns all."""
+    event = claim.event
+    first, *others = [*bridges_on(room, event.connection)] or [event.bridge]
+    if event.bridge != first:
+        return done
+    hint = Hint(connection=event.connection, kind=event.subject_kind, id=event.subject_id)
+    return replace(done, follow_ups=[*done.follow_ups, *(hint_event(each, event.connection, hint) for each in others)])
 
 
 def is_stranger(room: Room, bridge: str, kind: Kind, erp_id: str) -> bool:

@@ -33,7 +33,7 @@ def hint_received(room: Room, claim: Claim) -> Done:
     if event.payload.get("taken"):
         return _put_back(room, claim)
     if event.subject_kind in set(Kind):
-        return _record_hinted(room, claim)
+        return erp_hints.for_every_bridge(room, claim, _record_hinted(room, claim))
     if event.subject_kind == "order":
         return erp_hints.order_hinted(room, claim)
     if event.subject_kind != "deal":

@@ -105,14 +105,16 @@ class Omie:
 
     # --- calls
 
-    def read(self, service: str, call: str, variants: Iterable[Mapping[str, Any]]) -> Row:
-        """The first answer of `variants`, which all ask the same.
+    def read(self, service: str, call: str, variants: Iterable[Mapping[str, Any]], *, spare: bool = False) -> Row:
+        """The first answer of `variants`, which all ask the same. `spare`: they are few, and one refused as redundant is the last.
 
         Raises `Empty` and `NotFound` as Omie says them, `TryLater` when no variant was answered.
         """
-        return self.read_one(service, call, variants)[1]
+        return self.read_one(service, call, variants, spare=spare)[1]
 
-    def read_one(self, service: str, call: str, variants: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], Row]:
+    def read_one(
+        self, service: str, call: str, variants: Iterable[Mapping[str, Any]], *, spare: bool = False
+    ) -> tuple[Mapping[str, Any], Row]:
         """As `read`, and which variant was answered."""
         trouble: PonteError | None = None
         for param in islice(self._fresh(call, variants), _READ_ATTEMPTS):
@@ -122,6 +124,8 @@ class Omie:
                 return param, self._ask(service, call, param)
             except Redundant as error:
                 trouble = TryLater("redundant", f"connection {self.name}: {error.sentence}", after=error.seconds)
+                if spare:
+                    raise trouble from None
             except UnknownOutcome as error:  # a read leaves nothing behind
                 trouble = TryLater(error.code, error.sentence)
         if trouble is not None:
