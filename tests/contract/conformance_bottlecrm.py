@@ -40,7 +40,13 @@ class BottleSubject(BottleWire):
     # --- people
 
     def sell(self, *, win: bool = True, document: bool = True) -> str:
-        return self.sofia.sell(AURORA, [("SKU-0001", 3)] if document else [], win=win)
+        if document:
+            return self.sofia.sell(AURORA, [("SKU-0001", 3)], win=win)
+        deal = self.sofia.sell(AURORA, [], win=False)
+        if win:  # BottleCRM wants to know what a won deal was worth
+            self.sofia.call("PATCH", f"/opportunities/{deal}/", {"amount": "33.00"})
+            self.win(deal)
+        return deal
 
     def win(self, deal_id: str) -> None:
         self.sofia.win(deal_id)
@@ -67,8 +73,10 @@ class BottleSubject(BottleWire):
         return {"x-bottlecrm-signature": sign(self.box.secret("webhook"), int(time.time()), body)}, body
 
     def change(self, kind: Kind, record_id: str, text: str) -> None:
-        path = "accounts" if kind is Kind.CUSTOMER else "invoices/products"
-        self.sofia.call("PATCH", f"/{path}/{record_id}/", {"name": text}, user="manager")
+        if kind is Kind.CUSTOMER:
+            self.sofia.call("PATCH", f"/accounts/{record_id}/", {"name": text}, user="manager")
+        else:
+            self.sofia.call("PUT", f"/invoices/products/{record_id}/", {"name": text}, user="manager")
 
     def make_many(self, kind: Kind, number: int) -> Sequence[str]:
         made = []
@@ -79,7 +87,7 @@ class BottleSubject(BottleWire):
             else:
                 body = {"name": f"Novo {word}", "sku": word, "price": "9.90", "currency": "BRL", "is_active": True}
                 answer = self.sofia.call("POST", "/invoices/products/", body, user="manager")
-            made.append(str(answer.get("id") or answer.get("account_id") or answer["product_id"]))
+            made.append(str((answer.get("product") or answer)["id"]))
         return made
 
     def remove(self, kind: Kind, record_id: str) -> None:
