@@ -32,7 +32,6 @@ class TestOmie(Conformance):
     known: ClassVar[Mapping[str, str]] = {
         "customers_feed_does_not_end_in_silence": "one empty list after a good control read ends the walk, and its cursor goes on",
         "products_feed_does_not_end_in_silence": "the same",
-        "products_that_are_gone_are_gone_by_the_systems_word": "an empty list of stock is an `Empty` that leaves the port",
         "products_are_found_exactly": "its control read is believed although it answers with nothing too",
     }
 
