@@ -19,10 +19,16 @@ def _unique(on: Bench) -> None:
 
 
 def _create(on: Bench, key: str) -> ErpOrder | PonteError:
-    try:
-        return on.erp().create_order(on.subject.order(), on.subject.customer_id, key, 1)
-    except PonteError as error:
-        return error
+    """Later, while the create itself was not sent (a reading before it was refused), is no answer yet."""
+    for _ in range(20):
+        with on.counting("create_order") as sent:
+            try:
+                return on.erp().create_order(on.subject.order(), on.subject.customer_id, key, 1)
+            except PonteError as error:
+                if sent() or not isinstance(error, TryLater):
+                    return error
+                on.subject.settle(error.after or 0.2)
+    raise Broken("the create is never sent")
 
 
 def _settled(on: Bench, made: ErpOrder | PonteError, what: str) -> None:
