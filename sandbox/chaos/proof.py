@@ -21,12 +21,13 @@ import httpx
 from sandbox.chaos import erps, saboteur
 from sandbox.chaos.cases import Case
 from sandbox.chaos.crm import Crm
+from sandbox.chaos.directed import Directed
 from sandbox.chaos.ground import Ground
 from sandbox.chaos.judge import Judge, Verdict
 from sandbox.chaos.play import Running, quietly
 from sandbox.chaos.seen import Seen
 from sandbox.chaos.sink import Sink
-from sandbox.chaos.storms import Directed, Storm
+from sandbox.chaos.storms import Storm
 from sandbox.chaos.world import LEASE, World, build
 
 Say = Callable[[str], None]
