@@ -89,7 +89,7 @@ def make_gateway(
         name = request.path_params["connection"]
         body = await read_body(request, body_bytes, body_seconds)
         desk = desks.get(name)
-        if desk is None:
+        if desk is None or ("key" in request.path_params and not getattr(desk, "key_in_path", False)):
             return Response(status_code=404)
         key = {WEBHOOK_KEY: request.path_params["key"]} if "key" in request.path_params else {}
         answer = await in_time(lambda: receive(name, desk, dict(request.headers) | key, body), journal_seconds)

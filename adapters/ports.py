@@ -162,6 +162,9 @@ can neither sign nor set a header."""
 class Hears(Protocol):
     """An ERP that sends webhooks."""
 
+    key_in_path: bool
+    """Its webhooks bear their key behind the connection's name: `/webhooks/<connection>/<key>`."""
+
     def webhooks_wanted(self) -> bool:
         """Whether the settings have what proves one; else they are refused, and nobody waits for any."""
         ...

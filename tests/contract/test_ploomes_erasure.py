@@ -17,7 +17,7 @@ from sqlalchemy import true
 from structlog.testing import capture_logs
 
 from adapters.budget import Budget
-from adapters.crm.ploomes import PloomesCrm
+from adapters.crm.ploomes import PloomesCrm, properties
 from adapters.crm.ploomes.records import writer
 from adapters.errors import Conflict
 from adapters.gateway import hint_event
@@ -389,7 +389,7 @@ def test_what_is_saved_between_a_chunks_reading_and_a_write_is_merged(shared: Pl
         time.sleep(0.02)
     for number in ids[writer.AT_ONCE :]:
         shared.write("PATCH", f"/Products({number})", {"OtherProperties": [text(key)]}, user="sofia")
-    time.sleep(writer.FRESH)
+    time.sleep(properties.FRESH)
     shared.admin("DELETE", "faults")
     ours.join()
     assert [answer.code for answer in answers] == [""] * len(ids)

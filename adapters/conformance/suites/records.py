@@ -55,7 +55,7 @@ def _one(on: Bench, kind: Kind, write: Write) -> Written:
     def act(book: Any) -> Written:
         (answer,) = book.write_records(kind, [write])
         if answer.code == "try_later":
-            raise TryLater("try_later", after=float(answer.details.get("after", 0.2) or 0.2))
+            raise TryLater(answer.details.get("cause") or answer.code, after=float(answer.details.get("after", 0.2) or 0.2))
         if answer.code == "unknown":
             raise UnknownOutcome("unknown", settles_after=on.adapter_settles())
         found: Written = answer

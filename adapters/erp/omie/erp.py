@@ -25,6 +25,7 @@ class OmieErp:
     """Safe for threads; one for each connection and process."""
 
     Settings = OmieSettings
+    key_in_path = True
 
     def __init__(
         self, name: str, settings: OmieSettings, *, budget: Takes | None = None, guard: Callable[[], None] | None = None
