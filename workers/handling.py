@@ -34,7 +34,7 @@ from workers.stopping import stopping
 log = structlog.get_logger()
 
 BACKOFF_FIRST, BACKOFF_MOST = 2.0, 300.0
-LOOKS = 4
+LOOKS = 3
 """How often what is not shown is looked for before a person is asked."""
 
 
