@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import ClassVar
+from collections.abc import Iterator
 
 import pytest
 
@@ -16,9 +15,6 @@ from tests.ploomes import running_twin
 
 class TestPloomes(Conformance):
     role = "crm"
-    known: ClassVar[Mapping[str, str]] = dict.fromkeys(
-        ("customers_cursor_of_another_is_named", "products_cursor_of_another_is_named"), "a strange cursor is an error of JSON"
-    )
 
     @pytest.fixture(scope="class")
     @staticmethod
@@ -29,11 +25,6 @@ class TestPloomes(Conformance):
 
 class TestOmie(Conformance):
     role = "erp"
-    known: ClassVar[Mapping[str, str]] = {
-        "customers_feed_does_not_end_in_silence": "one empty list after a good control read ends the walk, and its cursor goes on",
-        "products_feed_does_not_end_in_silence": "the same",
-        "products_are_found_exactly": "its control read is believed although it answers with nothing too",
-    }
 
     @pytest.fixture(scope="class")
     @staticmethod

@@ -13,6 +13,7 @@ from adapters.erp.omie import tables, terms
 from adapters.erp.omie.client import Empty, Omie, Row
 from adapters.erp.omie.lists import PAGE, rows_of, sizes
 from adapters.erp.omie.values import number, part, text, yes
+from adapters.errors import TryLater
 
 SERVICE = "geral/produtos/"
 ALL = {"filtrar_apenas_omiepdv": "N", "apenas_importado_api": "N", "exibir_tabelas_preco": "S"}
@@ -65,7 +66,8 @@ def control(omie: Omie) -> None:
     try:
         omie.read(SERVICE, "ListarProdutos", sizes({"pagina": 1, **ALL}, 1, flags=_FLAGS))
     except Empty:
-        terms.stages(omie)
+        if not terms.stages(omie):
+            raise TryLater("empty_answer", f"connection {omie.name} answers with empty lists", after=10) from None
 
 
 def _product(row: Row) -> Product:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from adapters.crm.ploomes.client import PAGE, PloomesClient, Row
 from adapters.crm.ploomes.records.translate import EXPAND, PATHS, Translator
@@ -39,7 +39,19 @@ class Place:
 
     @classmethod
     def read(cls, cursor: str) -> Place:
-        return cls(**json.loads(cursor)) if cursor else cls(loading=True)
+        """Raises `NeedsPerson` for what this feed did not write."""
+        try:
+            place = cls(**json.loads(cursor)) if cursor else cls(loading=True)
+            if place.at:
+                dt.datetime.fromisoformat(place.at)
+            return replace(place, id=int(place.id))
+        except (ValueError, TypeError):
+            raise NeedsPerson(
+                "cursor_unreadable",
+                "a feed's cursor is none of this adapter's",
+                fix="read the feed from its beginning: `ponte backfill`",
+                owner=Owner.OPERATOR,
+            ) from None
 
     def text(self) -> str:
         return json.dumps(asdict(self))

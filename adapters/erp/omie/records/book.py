@@ -18,6 +18,8 @@ from events.masterdata import Gone, Kind, Page, Record, Write, Written
 from events.model import Owner
 
 _NOTHING: frozenset[str] = frozenset()
+_LOOKS = 2
+"""Empty lists in a row, each with a control read behind it, before there is nothing."""
 
 
 @dataclass(frozen=True)
@@ -79,15 +81,16 @@ class Records:
             held = Cursor(held.since if held.beside == now_beside else "", _now(omie).isoformat(), beside=now_beside)
         since = dt.datetime.fromisoformat(held.since) if held.since else None
         which = {**thing.everything, **(omie.since(since) if since else {})}
-        last = False
-        try:
-            for walked in walk(omie, thing.service, thing.lists, which, thing.into, position=held.position):
-                last = walked.last
-                after = _behind(omie, held) if last else replace(held, position=walked.position)
-                records = thing.records(omie, [row for row in walked.rows if self._belongs(kind, row)])
-                yield Page(records, str(after), last, walked.total if since is None else None)
-        except Empty:
-            thing.control(omie)
+        last, looks = False, 0
+        while not last and looks < _LOOKS:
+            try:
+                for walked in walk(omie, thing.service, thing.lists, which, thing.into, position=held.position):
+                    records = thing.records(omie, [row for row in walked.rows if self._belongs(kind, row)])
+                    last, looks, held = walked.last, 0, replace(held, position=walked.position)
+                    yield Page(records, str(_behind(omie, held) if last else held), last, walked.total if since is None else None)
+            except Empty:
+                looks += 1
+                thing.control(omie)
         if not last:
             yield Page([], str(_behind(omie, held)), True)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.erp.omie import customers, products, tables
-from adapters.erp.omie.client import Omie, Row
+from adapters.erp.omie.client import Empty, Omie, Row
 from adapters.erp.omie.lists import walk
 from adapters.erp.omie.values import folded, number, part, text, yes
 from events.masterdata import Kind, Record, fingerprint, plain
@@ -111,11 +111,21 @@ def _stock(omie: Omie, ids: Sequence[str]) -> Mapping[str, list[str]]:
         "lista_produtos": [{"nCodProd": int(each)} for each in ids],
     }
     found: dict[str, list[str]] = {}
-    for page in walk(omie, "estoque/consulta/", "ListarPosEstoque", which, "produtos", hungarian=True):
-        for row in page.rows:
-            line = f"{text(row, 'codigo_local_estoque')}: {plain(number(row.get('nSaldo')))}"
-            found.setdefault(text(row, "nCodProd"), []).append(line)
+    for row in _positions(omie, which):
+        line = f"{text(row, 'codigo_local_estoque')}: {plain(number(row.get('nSaldo')))}"
+        found.setdefault(text(row, "nCodProd"), []).append(line)
     return {product: sorted(lines) for product, lines in found.items()}
+
+
+def _positions(omie: Omie, which: Row) -> list[Row]:
+    """None at all counts when it is said twice, with a control read behind each."""
+    for _ in range(2):
+        try:
+            pages = walk(omie, "estoque/consulta/", "ListarPosEstoque", which, "produtos", hungarian=True)
+            return [row for page in pages for row in page.rows]
+        except Empty:
+            products.control(omie)
+    return []
 
 
 def _record(omie: Omie, kind: Kind, record_id: str, row: Row, fields: dict[str, Any], own: str, *, active: bool) -> Record:
