@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -36,7 +37,7 @@ def run(
     if unknown := sorted(set(without) - BY_NAME.keys()):
         return _no_such(unknown)
     home = home.resolve()
-    if not _may_be_emptied(home):
+    if not _may_begin(home):
         return 2
     journal = os.environ.get(journal.removeprefix("env:"), "") if journal.startswith("env:") else journal
     chosen = seed or random.SystemRandom().randrange(1, 1_000_000)
@@ -62,7 +63,7 @@ def prove(home: Path, *, only: Sequence[str], seed: int, machine: bool) -> int:
     except KeyError as error:
         return _no_such([str(error.args[0])])
     home = home.resolve()
-    if not _may_be_emptied(home):
+    if not _may_begin(home):
         return 2
     began = time.monotonic()
     try:
@@ -100,13 +101,15 @@ def _no_such(names: Sequence[str]) -> int:
     return 2
 
 
-def _may_be_emptied(home: Path) -> bool:
+def _may_begin(home: Path) -> bool:
     if home.exists() and any(home.iterdir()) and not (home / "faults").is_dir():
         console().print(f"{home} holds something else than an earlier chaos, and would be emptied; choose another folder")
         return False
     if sys.platform != "linux":
         console().print("chaos freezes and starves processes by Linux's own means; run it there")
         return False
+    # told to stop, it stops its world first: its processes stand in sessions of their own
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     return True
 
 
