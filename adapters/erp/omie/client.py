@@ -52,8 +52,10 @@ class Emptiness:
     """Whether the account has orders (price tables, sellers) at all. One that has none answers each list of them with an error, and
     ten errors of a method shut it out: so it is asked seldom, and ever more seldom."""
 
-    def __init__(self, minute: float) -> None:
-        self._pause, self._longest = minute, 30 * minute
+    def __init__(self, minute: float, *, seldom: bool = False) -> None:
+        """`seldom`: every half hour at most from the beginning, for every process of a fleet asks for itself."""
+        self._longest = 30 * minute
+        self._pause = self._longest if seldom else minute
         self._ask_at = 0.0
         self.over = False
         """Something was seen."""

@@ -35,9 +35,9 @@ def code_of(omie: Omie, name: str) -> str | None:
 
 
 def set_up(omie: Omie, what: str, find: Callable[[], list[Any]]) -> list[Any]:
-    """A list of what not every account has, asked for seldom. An account without any says so with an error: it is asked ever more
-    seldom."""
-    none = omie.nothing.setdefault(what, Emptiness(omie.settings.minute_seconds))
+    """A list of what not every account has, asked for seldom: an account without any says so with an error, and ten errors of a
+    method shut it out. What is entered there for the first time is seen within half an hour."""
+    none = omie.nothing.setdefault(what, Emptiness(omie.settings.minute_seconds, seldom=True))
     if none.known():
         return []
     try:
