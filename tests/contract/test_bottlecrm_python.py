@@ -40,7 +40,7 @@ def test_without_one_ponte_says_so_and_exits_with_2(tmp_path: Path) -> None:
         "import sandbox.prepare as sandbox\n"
         '(Path(\'erp.json\')).write_text(\'{"passwords": {"integration": "x", "finance": "x"}}\')\n'
         "sandbox.settle = lambda home: Path('.')\n"
-        "from workers.commands.run import run; sys.exit(run(None, sandbox="real"))"
+        "from workers.commands.run import run; sys.exit(run(None, sandbox='real'))"
     )
     environ = {"PATH": "/nowhere", "PYTHONPATH": str(ROOT), prepare.PYTHON_ENV: "/nowhere/python"}
     ended = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
