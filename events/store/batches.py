@@ -237,7 +237,8 @@ _TAKE = (
     .values(attempts=mailbox.c.attempts + 1)
 )
 _CLAIMED = (
-    select(*(events.c[name] for name in line.EVENT_NAMES), mailbox.c.thing, mailbox.c.lane, mailbox.c.attempts, payloads.c.body)
+    select(*(events.c[name] for name in line.EVENT_NAMES))
+    .add_columns(mailbox.c.thing, mailbox.c.lane, mailbox.c.attempts, mailbox.c.code, payloads.c.body)
     .join(mailbox, mailbox.c.seq == events.c.seq)
     .outerjoin(payloads, payloads.c.event_id == events.c.id)
     .where(among_those(mailbox.c.seq, "seqs"), mailbox.c.token == bindparam("its_token"))
@@ -247,9 +248,9 @@ _CLAIMED = (
 def _taken(conn: Connection, taken: _Taken) -> list[Claim]:
     """In the order in which they were due. What was taken over since is left out."""
     found: dict[int, Claim] = {}
-    for *stored, thing, lane, attempts, body in conn.execute(_CLAIMED, {"seqs": taken.seqs, "its_token": taken.token}):
+    for *stored, thing, lane, attempts, code, body in conn.execute(_CLAIMED, {"seqs": taken.seqs, "its_token": taken.token}):
         event = line.event_of(dict(zip(line.EVENT_NAMES, stored, strict=True)), thing, lane, body)
-        found[event.seq] = Claim(event, taken.token, attempts, taken.until, taken.releases)
+        found[event.seq] = Claim(event, taken.token, attempts, taken.until, taken.releases, code)
     return [found[seq] for seq in taken.seqs if seq in found]
 
 

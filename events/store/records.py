@@ -119,7 +119,7 @@ class Claim:
     releases_seen: int = 0
     """The newest release of a cause when the claim was made; see `Journal.settle`."""
     last_code: str = ""
-    """What the attempt before this one came to; of a batch's claims it is not told."""
+    """What the attempt before this one came to."""
 
 
 @dataclass(frozen=True)

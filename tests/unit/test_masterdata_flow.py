@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from adapters.errors import NotFound
 from events.masterdata import Kind, Written
 from events.model import Customer
 from events.store import OrderRow
@@ -20,7 +21,7 @@ from workers.flows import customers, hints
 from workers.flows.masterdata import drain
 from workers.flows.masterdata import plan as plans
 from workers.flows.masterdata.intake import feed
-from workers.handling import handle
+from workers.handling import LOOKS, handle
 from workers.routes import ROUTES
 
 
@@ -105,6 +106,17 @@ def test_a_customer_made_by_an_order_whose_contact_was_erased_since_is_for_a_per
     stage.journal.resolve_review(review.id, "create")
     stage.sync()
     assert stage.twin(made).fields["tax_id"] == "11"
+
+
+def test_a_call_that_finds_nothing_again_and_again_comes_to_a_person(stage: Stage) -> None:
+    bolt = stage.erp.add(PRODUCT, code="B", name="bolt")
+    stage.crm.fail[f"PONTE-main-product-{bolt.id}"] = NotFound("record_unknown", "no such record")
+    for _ in range(LOOKS + 1):
+        stage.take_in(PRODUCT)
+        stage.drain(PRODUCT)
+        stage.clock.forward(60)
+    (stuck,) = [mail for _, mail in stage.journal.story(subject_kind=str(PRODUCT), subject_id=bolt.id, connection="erp")]
+    assert (stuck.state, stuck.code, stuck.attempts) == ("parked", "record_unknown", LOOKS)
 
 
 def test_two_candidates_wait_for_a_person_who_says_which(stage: Stage) -> None:
