@@ -87,7 +87,7 @@ def exceeded(found: dict[str, Any]) -> list[str]:
     if (most := found["ploomes"]["max_in_a_minute"]) > PLOOMES or found["ploomes"]["refused"]:
         wrong.append(f"Ploomes counted {most} in a minute, of {PLOOMES}")
     for name, each in found["omie"].items():
-        too_many = {why: each["refused"][why] for why in ("429", "running") if why in each["refused"]}
+        too_many = {why: each["refused"][why] for why in ("429", "running", "blocked") if why in each["refused"]}
         if each["max_in_a_minute"] > OMIE_METHOD or each["max_at_once"] > OMIE_AT_ONCE or too_many:
             wrong.append(f"Omie counted {each} of {name}")
     # no minute of the address can have held more than the fullest ones of all its methods together

@@ -198,6 +198,7 @@ class Finance:
     signature: ClassVar[str] = "finance"
     reopens: ClassVar[bool] = True
     tells: ClassVar[bool] = True
+    lets_pass_later: ClassVar[bool] = False
 
     @classmethod
     def at(cls, home: Path, url: str) -> Finance:

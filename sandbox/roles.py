@@ -97,6 +97,9 @@ class Decides(Protocol):
     tells: ClassVar[bool]
     """A decision is known at once: with the order itself, or by webhook. Where not, the poll finds it."""
 
+    lets_pass_later: ClassVar[bool]
+    """An order that nobody need look at stands before finance for a moment all the same."""
+
     def sales(self, *domain: Any) -> list[Row]:
         """Every order, whoever made it and whatever it bears. `domain`: (name, operator, value)."""
         ...

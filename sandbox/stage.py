@@ -121,8 +121,9 @@ class Stage:
         return sum(word.lower() in note.lower() for note in self.crm.notes(deal))
 
     def decisions(self, deal: str) -> int:
-        """Notes of what was decided: one that an order waits comes or not, as quickly as it is decided."""
-        return self.notes(deal) - self.notes(deal, "aguardando o financeiro")
+        """All notes; with an ERP where every order stands before finance for a moment, without those that say so: they come or not,
+        as quickly as it is let pass."""
+        return self.notes(deal) - (self.notes(deal, "aguardando o financeiro") if self.erp.lets_pass_later else 0)
 
 
 @dataclass

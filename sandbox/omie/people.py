@@ -34,6 +34,7 @@ class OmieFinance:
     signature: ClassVar[str] = FINANCE.user
     reopens: ClassVar[bool] = False
     tells: ClassVar[bool] = True
+    lets_pass_later: ClassVar[bool] = True
 
     @classmethod
     def at(cls, home: Path, url: str) -> OmieFinance:
