@@ -211,19 +211,23 @@ class HttpClient:
         return Held(code, f"connection {self.connection} asks for no calls", after=seconds)
 
     def _attempt(self, request: httpx.Request, promise: _Promise, ends: float, note: str) -> httpx.Response:
+        came = time.monotonic()
         try:
             if self._guard is not None:
                 self._guard()
             if time.monotonic() >= ends:
-                raise TryLater("deadline", f"connection {self.connection}: no time left for another call")
+                raise self._out_of_time()
             self._take(ends)
             # others may have been turned away while this one waited for the budget
             passage = self._breaker.begin(ends - time.monotonic()) if self._breaker is not None else Passage()
         except Held as held:
             raise _Again(held, held.after) from None
+        begun = time.monotonic()
         try:
             response = self._answer(request, promise, ends, note)
         except _Again as again:
+            if begun - came > ends - begun and time.monotonic() >= ends and not passage.probing:
+                raise self._out_of_time() from None  # used up by waiting for our turn: that is no failure of the system's
             if isinstance(again.error, Held) and self._breaker is not None:
                 self._breaker.hold(again.error.code, again.wait or 0.0)
             elif passage.probing:
@@ -236,6 +240,9 @@ class HttpClient:
         if self._breaker is not None:
             self._breaker.answered(passage)
         return response
+
+    def _out_of_time(self) -> TryLater:
+        return TryLater("deadline", f"connection {self.connection}: no time left for another call")
 
     def _give_up(self, state: tenacity.RetryCallState) -> NoReturn:
         again = state.outcome.exception() if state.outcome else None

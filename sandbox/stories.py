@@ -78,7 +78,7 @@ def finance_rejects(on: Stage) -> None:
     sale = on.sale(deal)["id"]
     on.erp.refuse(sale, reason)
     on.tell(f"finance says no: {reason}")
-    returned(on, deal)
+    returned(on, deal, told=1 if on.erp.lets_pass_later else 2)  # it was told to wait, and then that finance says no
     on.check("with finance's own words", 1, lambda: on.notes(deal, reason))
     on.crm.correct(deal, [("SKU-0010", 100)])
     on.crm.win(deal)
@@ -280,10 +280,10 @@ def _doubled(texts: list[str]) -> list[str]:
     return sorted({mark for mark in marks if marks.count(mark) > 1})
 
 
-def returned(on: Stage, deal: str) -> None:
+def returned(on: Stage, deal: str, told: int = 1) -> None:
     on.check("the deal is back with its salesperson", "returned", lambda: on.crm.place(deal))
     on.check("with a task", 1, lambda: len(on.crm.tasks(deal)))
-    on.check("and a note", 1, lambda: on.decisions(deal))
+    on.check("and a note", told, lambda: on.decisions(deal))
 
 
 def _credit_reason(on: Stage, deal: str) -> int:

@@ -240,7 +240,8 @@ def test_flower_shows_the_work_by_name_with_ids_only(played: Played) -> None:
     assert _names(played.tasks) >= SHOWN
     for number, task in played.tasks.items():
         if task["name"] not in ("Sweep", "PollConnection", "PollRecords"):
-            assert set(re.findall(r"[\w-]+", str(task["args"]))) <= {number}, task["args"]
+            args = task["args"] or ""  # Flower has none of a task whose first event it missed
+            assert set(re.findall(r"[\w-]+", str(args))) <= {number}, args
             assert task["kwargs"] in ("", "{}", None), task["kwargs"]
     told = json.dumps(played.tasks) + json.dumps(played.retried)
     assert played.canaries_in(told) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import socket
 import threading
 import time
 from collections import Counter
@@ -148,6 +149,23 @@ def test_a_system_that_asks_for_quiet_hears_nothing_from_any_process_until_the_e
         seen.update(each.call(scope) for each in callers)
     assert system.came[1] - first >= 2, "somebody called before the hold was over"
     assert set(seen) - {"deadline"} == {code, "200"}, "waiting may use up the time of a call"
+
+
+@pytest.mark.parametrize(("waits", "code"), [(0.45, "deadline"), (0.0, "timeout")])
+def test_time_that_was_used_up_by_waiting_for_our_turn_is_no_failure_of_the_systems(shared: str, waits: float, code: str) -> None:
+    class Waits:
+        def take(self, within: float) -> None:
+            time.sleep(min(waits, max(0.0, within - 0.02)))
+
+    with socket.create_server(("127.0.0.1", 0)) as deaf:  # it takes connections, and never answers
+        url, scope = f"http://127.0.0.1:{deaf.getsockname()[1]}", f"turn {waits}"
+        client = HttpClient(scope, url, deadline=0.5, budget=Waits(), guard=Breaker(shared, scope))
+        seen = []
+        for _ in range(AFTER + 1):
+            with pytest.raises(TryLater) as raised:
+                client.request("GET", "/", repeatable=True)
+            seen.append(raised.value.code)
+    assert seen == [code] * (AFTER + 1) if waits else seen[-1] == "breaker_open"
 
 
 def test_a_dead_system_is_left_alone_by_all_and_probed_by_one(both: tuple[System, list[Caller]]) -> None:
