@@ -97,6 +97,7 @@ PLOOMES = """\
 role = "crm"
 adapter = "ploomes"
 poll_seconds = {poll_seconds}
+records_seconds = {records_seconds:g}
 
 [connections.ploomes.settings]
 url = "http://127.0.0.1:{crm_port}"
@@ -118,6 +119,7 @@ TRYTON = """\
 role = "erp"
 adapter = "tryton"
 poll_seconds = {poll_seconds}
+records_seconds = {records_seconds:g}
 
 [connections.tryton.settings]
 url = "http://127.0.0.1:{erp_port}"
@@ -125,6 +127,8 @@ database = "erp"
 user = "integration"
 password = "file:secrets/tryton-integration.key"
 deadline = 15
+# its transactions are short
+overlap = 30
 """
 
 OMIE = """\
@@ -132,6 +136,7 @@ OMIE = """\
 role = "erp"
 adapter = "omie"
 poll_seconds = {poll_seconds}
+records_seconds = {records_seconds:g}
 
 [connections.omie.settings]
 url = "http://127.0.0.1:{erp_port}/api/v1/"
@@ -160,6 +165,7 @@ BOTTLECRM = """\
 role = "crm"
 adapter = "bottlecrm"
 poll_seconds = {poll_seconds}
+records_seconds = {records_seconds:g}
 
 [connections.bottlecrm.settings]
 url = "http://127.0.0.1:{crm_port}"
@@ -200,6 +206,7 @@ def prepare(
     flower_port: int = 5555,
     minute_seconds: float = 6,
     poll_seconds: float = 3,
+    records_seconds: float | None = None,
 ) -> Path:
     """The path of the sandbox's `ponte.toml`, made with its ERP and secrets if they are not there yet.
 
@@ -218,6 +225,7 @@ def prepare(
     path = home / "ponte.toml"
     if not path.exists():
         values = {"crm_port": crm_port, "erp_port": erp_port, "poll_seconds": poll_seconds, "minute_seconds": minute_seconds}
+        values["records_seconds"] = records_seconds or 2 * poll_seconds
         crm_words, crm_section, fallback = _bottlecrm(home, values) if crm == "bottlecrm" else _ploomes(values)
         erp_words, erp_section = _omie(values) if erp == "omie" else ("a real Tryton ERP", TRYTON.format(**values))
         path.write_text(

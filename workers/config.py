@@ -66,6 +66,8 @@ class Connection(Section):
     role: Literal["crm", "erp"]
     adapter: str
     poll_seconds: float = Field(default=15, ge=0.2, le=86400)
+    records_seconds: float | None = Field(default=None, ge=0.2, le=86400)
+    """The same for customers and products; None: `poll_seconds`."""
     poll: bool = True
     webhooks: bool = True
     bulk_share: float = Field(default=0.75, gt=0, le=1)

@@ -251,6 +251,7 @@ def made(root: Path, *, with_systems: bool = False, changes: Mapping[str, str] |
         flower_port=flower,
         minute_seconds=2,
         poll_seconds=1,
+        records_seconds=3,
     )
     text = path.read_text()
     for old, new in {**BRISK, **(changes or {})}.items():

@@ -93,6 +93,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealPair]:
         home,
         crm="bottlecrm",
         poll_seconds=1,
+        records_seconds=3,
         crm_port=crm_port,
         erp_port=erp_port,
         broker_port=broker,
