@@ -112,7 +112,8 @@ def _beat(config: Config) -> dict[str, dict[str, Any]]:
         if connection.poll:
             entries[f"poll {name}"] = _entry("PollConnection", connection.poll_seconds, name)
             # pages of master data wait for no order's poll, and no order's poll for them
-            entries[f"poll records {name}"] = _entry("PollRecords", connection.records_seconds or connection.poll_seconds, name, lane=Lane.BULK)
+            pace = connection.records_seconds or connection.poll_seconds
+            entries[f"poll records {name}"] = _entry("PollRecords", pace, name, lane=Lane.BULK)
     return entries
 
 
