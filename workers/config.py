@@ -19,6 +19,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from workers.own_texts import OwnTexts
+from workers.own_texts import problems as problems_of_texts
+
 
 class ConfigError(Exception):
     """The configuration cannot be used. `problems`: one sentence each, with the key and the cure."""
@@ -122,6 +125,15 @@ class MasterDataRules(Section):
     ceilings: Ceilings = Ceilings()
 
 
+class KindRules(Section):
+    """`[bridges.NAME.notices.kinds.KIND]`: how one kind of notice is told. The deal's status fields are written in any case."""
+
+    note: bool = True
+    task: bool | None = None
+    """None: as ponte would (see docs/notices.md)."""
+    channels: bool = True
+
+
 class NoticeRules(Section):
     """`[bridges.NAME.notices]`: who hears what, where."""
 
@@ -133,6 +145,9 @@ class NoticeRules(Section):
     """Apprise URLs, or `env:` / `file:` references to them. `{email}` is the recipient's address."""
     finance_channels: tuple[str, ...] = ()
     """Who is reminded when finance is silent."""
+    kinds: dict[str, KindRules] = Field(default_factory=dict)
+    texts: dict[str, OwnTexts] = Field(default_factory=dict)
+    """By language: the company's own words, over ponte's (`workers.texts.own`)."""
 
     @field_validator("timezone")
     @classmethod
@@ -173,6 +188,7 @@ class Config(Section):
             if not NAME.fullmatch(name)
         ]
         for name, bridge in self.bridges.items():
+            problems += [f"bridges.{name}.notices.{each}" for each in problems_of_texts(bridge.notices.texts, bridge.notices.kinds)]
             for role in ("crm", "erp"):
                 wanted = getattr(bridge, role)
                 connection = self.connections.get(wanted)

@@ -10,81 +10,19 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from adapters.errors import NeedsPerson, NotFound, TryLater, UnknownOutcome
 from adapters.ports import Channel, CrmDesk, Erp
 from events.catalogue import notice_thing
-from events.model import Deal, DealStatus, Owner, Person, Reason
+from events.model import Deal, DealStatus, Owner, Person
 from events.store import Claim, Journal, NewEvent, Outcome
-from workers.config import Bridge, Config, NoticeRules
-from workers.texts import Texts, spoken, texts
+from workers.config import Bridge, Config, KindRules, NoticeRules
+from workers.texts import spoken
+from workers.texts.notice import KINDS, Composed, Notice, compose
 
 NOT_SENT = "not-sent"
 """What an intent to send ends with when surely nothing left: the next attempt opens another."""
-
-
-@dataclass(frozen=True)
-class Notice:
-    task: bool = False
-    """The person must act: a task for them besides the note."""
-    to_finance: bool = False
-    """Goes to the bridge's finance channels and to nobody else."""
-
-
-KINDS: Mapping[str, Notice] = {
-    "order_returned": Notice(task=True),
-    "order_rejected": Notice(task=True),
-    "order_waiting": Notice(),
-    "order_approved": Notice(),
-    "order_revised": Notice(),
-    "correction_refused": Notice(task=True),
-    "order_withdrawn": Notice(),
-    "withdraw_too_late": Notice(task=True),
-    "order_invoiced": Notice(),
-    "invoice_cancelled": Notice(),
-    "order_shipped": Notice(),
-    "order_cancelled": Notice(task=True),
-    "decision_overdue": Notice(),
-    "order_stuck": Notice(),
-    "order_incomplete": Notice(),
-    "finance_changed": Notice(),
-    "finance_reason": Notice(),
-    "product_archived": Notice(),
-    "finance_reminder": Notice(to_finance=True),
-    "finance_new_round": Notice(to_finance=True),
-}
-
-FACTS: Mapping[str, Any] = {
-    "order_number": "",
-    "revision": "",
-    "by": "",
-    "at": "",
-    "since": "",
-    "total": "",
-    "currency": "BRL",
-    "invoice_number": "",
-    "due_dates": (),
-    "url": "",
-    "carrier": "",
-    "tracking": "",
-    "changes": (),
-    "code": "",
-    "product_code": "",
-    "owner": "",
-}
-"""What a notice may say, besides `reasons` (a list of `Reason` as JSON). Instants and dates ISO, money a plain decimal string."""
-
-
-@dataclass(frozen=True)
-class Composed:
-    title: str
-    body: str
-    status_label: str
-    """Empty for news that leave the order's state as it is."""
-    status_values: Mapping[str, str] = field(default_factory=dict)
-    """For the CRM's status fields. A field that this notice knows nothing of is absent, and keeps what it holds."""
 
 
 class Room(Protocol):
@@ -102,37 +40,6 @@ class Room(Protocol):
 def marker(event_id: str) -> str:
     """The token by which a decision's note and task are found again: the first eight characters of the event's id."""
     return f"[p:{event_id[:8]}]"
-
-
-def compose(kind: str, facts: Mapping[str, Any], language: str, timezone: str) -> Composed:
-    """Write a notice in the person's language. Pure. An unknown kind or reason gets a general sentence."""
-    words = texts(language, timezone)
-    reasons = tuple(each if isinstance(each, Reason) else Reason.model_validate(each) for each in facts.get("reasons") or ())
-    values = {**FACTS, **{key: value for key, value in facts.items() if value is not None}}
-    values["given_reasons"] = bool(reasons)
-    values["reasons"] = words.reasons(reasons) if reasons or kind in ("order_returned", "order_rejected") else ""
-    values["owner_word"] = words.owner(values["owner"]) if values["owner"] else ""
-    text = words.notice(kind)
-    label = words.render(text["status"], values)
-    return Composed(
-        title=words.render(text["title"], values),
-        body=words.render(text["body"], values),
-        status_label=label,
-        status_values=_status(kind, label, words, reasons, values),
-    )
-
-
-def _status(kind: str, label: str, words: Texts, reasons: tuple[Reason, ...], values: Mapping[str, Any]) -> dict[str, str]:
-    status = {"order_status": label, "order_reasons": words.reason_titles(reasons)} if label else {}
-    if values["order_number"]:
-        status["order_number"] = str(values["order_number"])
-    if values["revision"]:
-        status["order_revision"] = str(values["revision"])
-    if kind == "invoice_cancelled":
-        status["invoice_number"] = ""
-    elif values["invoice_number"]:
-        status["invoice_number"] = str(values["invoice_number"])
-    return status
 
 
 def recipient(desk: CrmDesk, deal: Deal, rules: NoticeRules) -> tuple[Person, str]:
@@ -171,10 +78,11 @@ def notices_for(
     """One `TellSalesperson` a channel, the CRM first. Called again for the same decision it gives the same events."""
     notice = KINDS.get(kind, Notice())
     rules = config.bridges[bridge].notices
+    own = rules.kinds.get(kind, KindRules())
     channels = (
         [f"finance:{index}" for index in range(len(rules.finance_channels))]
         if notice.to_finance
-        else ["crm", *(str(index) for index in range(len(rules.channels)))]
+        else ["crm", *(str(index) for index in range(len(rules.channels)) if own.channels)]
     )
     thing = notice_thing(bridge, deal_id)
     return [
@@ -191,7 +99,8 @@ def notices_for(
                 "deal_id": deal_id,
                 "decision": decision_event_id,
                 "channel": channel,
-                "task": notice.task,
+                "note": own.note,
+                "task": notice.task if own.task is None else own.task,
                 "facts": dict(facts),
             },
             occurred_at=dt.datetime.now(dt.UTC),
@@ -230,7 +139,8 @@ def _tell_in_crm(desk: CrmDesk, deal: Deal, bridge: Bridge, payload: Mapping[str
     composed = _compose_for(person, bridge.notices, payload)
     mark = marker(payload["decision"])
     desk.write_status(deal.id, composed.status_values)
-    note = desk.add_note(deal.id, mark, f"{composed.title}\n\n{composed.body}")
+    # an event of an earlier ponte says nothing of a note: it is wanted
+    note = desk.add_note(deal.id, mark, f"{composed.title}\n\n{composed.body}") if payload.get("note", True) else ""
     task = ""
     if payload["task"]:
         if person is None:
@@ -287,5 +197,5 @@ def _reference(rules: NoticeRules, channel: str) -> str | None:
 
 
 def _compose_for(person: Person | None, rules: NoticeRules, payload: Mapping[str, Any]) -> Composed:
-    language = person.language if person and spoken(person.language) else rules.language
-    return compose(payload["kind"], payload["facts"], language, rules.timezone)
+    language = person.language if person and spoken(person.language, rules.texts) else rules.language
+    return compose(payload["kind"], payload["facts"], language, rules.timezone, rules.texts)

@@ -24,7 +24,7 @@ from sandbox.chaos.erps import Books, Sale
 from sandbox.chaos.seen import deal_of
 from sandbox.chaos.sink import Sink
 from sandbox.chaos.world import World
-from workers.notices import compose
+from workers.texts.notice import compose
 
 VIOLATIONS = (
     "orders_lost",

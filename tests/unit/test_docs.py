@@ -22,7 +22,8 @@ from adapters.erp.tryton import TrytonSettings
 from events.catalogue import EVENTS
 from workers import config
 from workers.cli import app
-from workers.notices import KINDS
+from workers.own_texts import NoticeText, OwnTexts, ReasonText
+from workers.texts.notice import KINDS
 
 ROOT = Path(__file__).parents[2]
 READMES = (ROOT / "README.md", ROOT / "README.pt-BR.md")
@@ -42,6 +43,10 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`[bridges.NAME]`": config.Bridge,
     "`[bridges.NAME.orders]`": config.OrderRules,
     "`[bridges.NAME.notices]`": config.NoticeRules,
+    "`[bridges.NAME.notices.kinds.KIND]`": config.KindRules,
+    "`[bridges.NAME.notices.texts.LANGUAGE]`": OwnTexts,
+    "`[bridges.NAME.notices.texts.LANGUAGE.notices.KIND]`": NoticeText,
+    "`[bridges.NAME.notices.texts.LANGUAGE.reasons.CODE]`": ReasonText,
     "`[bridges.NAME.customers]`, `[bridges.NAME.products]`": config.MasterDataRules,
     "`[bridges.NAME.customers.ceilings]`, `[bridges.NAME.products.ceilings]`": config.Ceilings,
 }

@@ -15,7 +15,8 @@ from events.model import Deal, DealStatus, Person, Reason, ReasonKind
 from events.store import Claim, Journal, State
 from tests.fakes import Clock, FakeCrm, FakeDeal
 from workers.config import Config, NoticeRules
-from workers.notices import compose, deliver, marker, notices_for, recipient
+from workers.notices import deliver, marker, notices_for, recipient
+from workers.texts.notice import compose
 
 DECISION = event_id("erp", "OrderRejected", "order:5", "log 77")
 REASON = Reason(kind=ReasonKind.CREDIT, code="credit_limit", details={"limit": "1000", "left": "10", "amount": "1200"})

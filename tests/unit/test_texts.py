@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events.model import Owner, Reason, ReasonKind
-from workers.notices import FACTS, KINDS, compose
 from workers.texts import LANGUAGES, table, texts
+from workers.texts.notice import FACTS, KINDS, compose
 
 ROOT = Path(__file__).parents[2]
 CODES = [

@@ -57,7 +57,7 @@ def lines(told: Story, rules: NoticeRules, *, calls: bool = False) -> Iterator[s
             yield f"  ERP id {order.erp_id}"
         for earlier in predecessors(order).values():
             yield f"  before that {earlier.name} (ERP id {earlier.erp_id}, key {earlier.key})"
-        words = texts(rules.language, rules.timezone)
+        words = texts(rules.language, rules.timezone, rules.texts)
         for each in order.reasons:
             yield f"  reason: {words.reason(Reason.model_validate(each))}"
     yield ""

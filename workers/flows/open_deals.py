@@ -18,7 +18,7 @@ from events.model import Deal, DealStatus, Reason
 from events.store import marks
 from workers.bootstrap import Room
 from workers.flows.checking import checked, in_the_erps_words
-from workers.notices import compose
+from workers.texts.notice import compose
 
 log = structlog.get_logger()
 
@@ -86,7 +86,7 @@ def _check(room: Room, bridge: str, deal_id: str) -> bool:
     if reasons:
         rules = room.bridge(bridge).notices
         room.journal.mark(shown, [deal_id])
-        told = compose("order_incomplete", {"reasons": reasons}, rules.language, rules.timezone)
+        told = compose("order_incomplete", {"reasons": reasons}, rules.language, rules.timezone, rules.texts)
         crm.write_status(deal_id, told.status_values)
     elif showing:
         crm.write_status(deal_id, NOTHING)

@@ -16,13 +16,17 @@ from importlib import resources
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import structlog
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_datetime
 from babel.numbers import format_currency, format_decimal
-from jinja2 import StrictUndefined
+from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import SandboxedEnvironment
 
 from events.model import Reason
+from workers.own_texts import NONE, NOTHING, OwnTexts, Words
+
+log = structlog.get_logger()
 
 LANGUAGES = ("pt_BR", "en")
 LONGEST_TEXT = 2000
@@ -31,32 +35,31 @@ LONGEST_TEXT = 2000
 
 @dataclass(frozen=True)
 class Texts:
-    """The texts of one language, written for one locale and time zone."""
+    """The texts of one language, written for one locale and time zone. `own`: the company's, where they say something else."""
 
     language: str
     locale: Locale
     zone: ZoneInfo
+    own: OwnTexts
 
     def reason_title(self, code: str) -> str:
-        reasons: Mapping[str, Mapping[str, str]] = table(self.language)["reasons"]
-        return str(reasons.get(code, table(self.language)["unknown_reason"])["title"])
+        values = {"field": "", "found": "", "wanted": "", "text": "", "code": code, "details": _Lenient()}
+        return self._say(self.own.reasons.get(code), self._reason(code), "title", values)
 
     def reason(self, reason: Reason) -> str:
         """One sentence or two: what is wrong and what would pass."""
-        tables = table(self.language)
-        template = tables["reasons"].get(reason.code, tables["unknown_reason"])["text"]
         details = _Lenient({"currency": "BRL", **reason.details})
         values = {**reason.model_dump(mode="json"), "details": details, "text": _clean(reason.text)}
-        return self.render(template, values)
+        return self._say(self.own.reasons.get(reason.code), self._reason(reason.code), "text", values)
 
     def reasons(self, reasons: Sequence[Reason]) -> str:
         """All of them as a list, one paragraph each; who can fix it is named where that is not the salesperson."""
-        words = table(self.language)["words"]
+        words = {**table(self.language)["words"], **self.own.words}
         if not reasons:
             return str(words["no_reason"])
         lines = []
         for reason in reasons:
-            by = "" if reason.fix_by == "salesperson" else f" ({words['reasons_by'].format(owner=self.owner(reason.fix_by))})"
+            by = "" if reason.fix_by == "salesperson" else f" ({words['reasons_by'].replace('{owner}', self.owner(reason.fix_by))})"
             lines.append(f"• {self.reason_title(reason.code)}: {self.reason(reason)}{by}")
         return "\n".join(lines)
 
@@ -65,27 +68,55 @@ class Texts:
         return "; ".join(dict.fromkeys(self.reason_title(reason.code) for reason in reasons))
 
     def owner(self, owner: str) -> str:
-        return str(table(self.language)["owners"].get(owner, owner))
+        return self.own.owners.get(owner) or str(table(self.language)["owners"].get(owner, owner))
 
-    def notice(self, kind: str) -> Mapping[str, str]:
+    def notice(self, kind: str, part: str, values: Mapping[str, Any]) -> str:
+        """Its `title`, `body` or `status`."""
         tables = table(self.language)
-        found: Mapping[str, str] = tables["notices"].get(kind, tables["unknown_notice"])
+        return self._say(self.own.notices.get(kind), tables["notices"].get(kind, tables["unknown_notice"]), part, values)
+
+    def _reason(self, code: str) -> Mapping[str, str]:
+        tables = table(self.language)
+        found: Mapping[str, str] = tables["reasons"].get(code, tables["unknown_reason"])
         return found
 
+    def _say(self, own: Words | None, ours: Mapping[str, str], part: str, values: Mapping[str, Any]) -> str:
+        """A company's words that fail on what an order holds delay no notice: ponte's own take their place."""
+        template = getattr(own, part) if own is not None else None
+        if template is not None:
+            try:
+                return self.render(template, values)
+            except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+                log.warning("own_text_failed", part=part, error=type(error).__name__, cure="see `ponte texts`")
+        return self.render(ours[part], values)
+
     def render(self, template: str, values: Mapping[str, Any]) -> str:
-        environment = _environment(str(self.locale), self.zone.key)
-        return environment.from_string(template).render(**values).strip()
+        return environment(str(self.locale), self.zone.key).from_string(template).render(**values).strip()
 
 
-def texts(language: str, timezone: str) -> Texts:
-    """Texts for a BCP 47 tag such as `pt-BR`; English for a language that we do not have."""
-    ours = _ours(language)
-    return Texts(ours or "en", _locale(language, ours) if ours else Locale.parse("en"), ZoneInfo(timezone))
+def texts(language: str, timezone: str, own: Mapping[str, OwnTexts] = NONE) -> Texts:
+    """Texts for a BCP 47 tag such as `pt-BR`. Of a language that only the company has: its own, and English for the rest."""
+    ours, theirs = _ours(language), _own(language, own)
+    known = ours or theirs is not None
+    locale = _locale(language, ours or "en") if known else Locale.parse("en")
+    return Texts(ours or "en", locale, ZoneInfo(timezone), theirs or NOTHING)
+
+
+def _own(tag: str, own: Mapping[str, OwnTexts]) -> OwnTexts | None:
+    """By the whole tag, else by its language alone."""
+    wanted = tag.replace("_", "-").lower()
+    by = {each.replace("_", "-").lower(): texts for each, texts in own.items()}
+    alike = (each for name, each in sorted(by.items()) if name.partition("-")[0] == wanted.partition("-")[0])
+    return by.get(wanted) or next(alike, None)
 
 
 @cache
 def table(language: str) -> Mapping[str, Any]:
     return tomllib.loads((resources.files(__package__) / f"{language}.toml").read_text(encoding="utf-8"))
+
+
+def lenient(details: Mapping[str, str]) -> Mapping[str, str]:
+    return _Lenient(details)
 
 
 class _Lenient(dict[str, str]):
@@ -95,9 +126,9 @@ class _Lenient(dict[str, str]):
         return ""
 
 
-def spoken(tag: str) -> bool:
-    """Whether we have texts in this language."""
-    return bool(_ours(tag))
+def spoken(tag: str, own: Mapping[str, OwnTexts] = NONE) -> bool:
+    """Whether there are texts in this language, ponte's or the company's own."""
+    return bool(tag) and bool(_ours(tag) or _own(tag, own))
 
 
 def _ours(tag: str) -> str:
@@ -119,7 +150,8 @@ def _clean(text: str) -> str:
 
 
 @cache
-def _environment(locale: str, zone: str) -> SandboxedEnvironment:
+def environment(locale: str, zone: str) -> SandboxedEnvironment:
+    """Where templates run: sandboxed, with the filters that write money, numbers, dates and times for this locale."""
     tz = ZoneInfo(zone)
 
     def money(value: Any, currency: str = "BRL") -> str:
@@ -146,9 +178,9 @@ def _environment(locale: str, zone: str) -> SandboxedEnvironment:
             return str(value)
         return format_datetime(at if at.tzinfo else at.replace(tzinfo=dt.UTC), format="short", tzinfo=tz, locale=locale)
 
-    environment = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False)
-    environment.filters.update(money=money, number=number, date=date, dates=dates, datetime=moment)
-    return environment
+    made = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False)
+    made.filters.update(money=money, number=number, date=date, dates=dates, datetime=moment)
+    return made
 
 
 def _number(value: Any) -> Decimal | None:
