@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from workers import cli_journal, cli_texts
+from workers import cli_journal, cli_own
 from workers.cli_journal import AsJson, ConfigPath
 
 app = typer.Typer(
@@ -96,7 +96,7 @@ def explain(
 
 
 cli_journal.register(app)
-cli_texts.register(app)
+cli_own.register(app)
 
 
 @app.command()

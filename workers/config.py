@@ -95,6 +95,10 @@ class OrderRules(Section):
     """A correction that arrives after finance approved: refused by name, or a note asks finance for a new round."""
     payment_terms: dict[str, str] = Field(default_factory=dict)
     """The CRM's word -> the ERP's name of it; a word not listed here is used as it is."""
+    units: dict[str, str] = Field(default_factory=dict)
+    """The same for units of measure."""
+    missing_values: Literal["return", "wait"] = "return"
+    """A payment term or unit that the ERP does not know: the salesperson chooses another, or the order waits for `ponte value`."""
     task_due_hours: float = Field(default=24, gt=0, le=8760)
     check_open_deals: bool = False
     """What an order would lack is shown on the deal while it is open and has a document. Costs some calls at each change."""

@@ -25,6 +25,7 @@ from events.store.records import Claim, NewEvent, Outcome, State, utc_now
 from events.store.reviews import Reviews
 from events.store.schema import mailbox
 from events.store.tx import Tx
+from events.store.words import Words
 
 
 class LeaseLost(Exception):
@@ -35,7 +36,7 @@ class LeaseLost(Exception):
         self.event_id = event_id
 
 
-class Journal(History, Books, Desk, Batches, Reviews, Hands, Keeping, Marks):
+class Journal(History, Books, Desk, Batches, Reviews, Hands, Keeping, Marks, Words):
     """Safe for many threads and processes. `url`: `sqlite:///FILE` or `postgresql://...`; `ring` is called after commits only.
 
     No method holds a transaction while the outside is called, and none calls the outside.

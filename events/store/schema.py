@@ -153,6 +153,17 @@ aliases = Table(
     Column("merged_at", Time, nullable=False),
 )
 
+words = Table(
+    "words",
+    metadata,
+    Column("bridge", String, primary_key=True),
+    Column("list", String, primary_key=True),
+    Column("crm", String, primary_key=True),
+    Column("erp", String, nullable=False),
+    Column("by", String, nullable=False),
+    Column("at", Time, nullable=False),
+)
+
 _UNDECIDED = text("resolved_at IS NULL")
 
 reviews = Table(

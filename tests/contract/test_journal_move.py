@@ -81,6 +81,7 @@ def fill(journal: Journal, clock: Clock) -> None:
     journal.halt("erp", "login_refused", "wrong")
     journal.lead("sweep", "w", 2)
     journal.mark(("main", "product", "ceiling:x"), ["1", "2"])
+    journal.learn("main", "payment_terms", "28DD – à vista", "28 dias", "ana")
     journal.note("somebody", "archive", "5 events")
     clock.move(3600)
 

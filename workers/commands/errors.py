@@ -76,6 +76,8 @@ def in_words(cause: str) -> str:
             return "a setting of ponte.toml"
         case "review", _:
             return "a person's decision"
+        case "value", [_, name, *word]:
+            return f"{name.removesuffix('s').replace('_', ' ')} {':'.join(word)}"
         case "ceiling", [bridge, thing, key]:
             return f"the ceiling of {key.removesuffix('_percent').replace('_', ' ')} of {thing}s in {bridge}"
         case _:

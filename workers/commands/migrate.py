@@ -27,7 +27,7 @@ def run(path: Path | None) -> int:
 
 def release_settings(journal: Journal) -> int:
     """What waited for a setting is tried again: whoever starts anew may have mended it. Returns how many events."""
-    return sum(journal.release(cause) for cause in journal.causes() if cause.startswith("config:"))
+    return sum(journal.release(cause) for cause in journal.causes() if cause.startswith(("config:", "value:")))
 
 
 def move_to(path: Path | None, to: str, whence: str = "", *, dry_run: bool = False, as_json: bool = False) -> int:

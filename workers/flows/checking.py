@@ -9,7 +9,6 @@ from adapters.ports import Erp
 from events.model import Order, Reason
 from workers import preflight
 from workers.bootstrap import Room
-from workers.config import Bridge
 from workers.flows import customers
 
 
@@ -19,8 +18,3 @@ def checked(room: Room, bridge: str, erp: Erp, order: Order, reasons: Sequence[R
     prices: dict[str, Decimal] = dict(erp.prices(order, customer_id))
     ours = preflight.bridge_reasons(order, room.bridge(bridge).orders, prices)
     return customer_id, preflight.distinct([*reasons, *found, *erp.missing(order, customer_id), *ours])
-
-
-def in_the_erps_words(order: Order, bridge: Bridge) -> Order:
-    term = bridge.orders.payment_terms.get(order.payment_term, order.payment_term)
-    return order if term == order.payment_term else order.model_copy(update={"payment_term": term})

@@ -17,7 +17,8 @@ from adapters.errors import NotFound, PonteError, TryLater
 from events.model import Deal, DealStatus, Reason
 from events.store import marks
 from workers.bootstrap import Room
-from workers.flows.checking import checked, in_the_erps_words
+from workers.flows import values
+from workers.flows.checking import checked
 from workers.texts.notice import compose
 
 log = structlog.get_logger()
@@ -100,5 +101,6 @@ def _lacking(room: Room, bridge: str, deal: Deal) -> Sequence[Reason]:
     document = room.crm(ends.crm).document(deal)
     if document.order is None:
         return ()
-    order = in_the_erps_words(document.order, ends)
-    return checked(room, bridge, room.erp(ends.erp), order, document.reasons)[1]
+    said = values.meaning(room, bridge)
+    reasons = checked(room, bridge, room.erp(ends.erp), values.translated(document.order, said), document.reasons)[1]
+    return values.sorted_out(document.order, reasons, ends.orders, said)[0]

@@ -15,12 +15,13 @@ from datetime import timedelta
 from typing import Any
 
 from adapters.errors import NeedsPerson, Rejected, UnknownOutcome
+from adapters.ports import CrmDocument
 from events.model import Deal, DealStatus, ErpOrder, ErpStage, Order, Owner, Reason, content
 from events.store import Claim, NewEvent, OrderRow, Outcome, Tx
 from workers.bootstrap import Room
 from workers.faults import reach
-from workers.flows import customers, lineage, merge
-from workers.flows.checking import checked, in_the_erps_words
+from workers.flows import customers, lineage, merge, values
+from workers.flows.checking import checked
 from workers.flows.desk import Desk, desk
 from workers.flows.order_plan import (
     BEYOND_CORRECTION,
@@ -52,7 +53,8 @@ def deal_won(room: Room, claim: Claim) -> Done:
     row = at.row()
     document = at.crm.document(deal)
     erp = at.erp_order(row)
-    wanted = content(document.order) if document.order is not None else {}
+    said = values.meaning(room, at.bridge_name)
+    wanted = content(values.translated(document.order, said)) if document.order is not None else {}
     step = plan_won(row, deal, erp, wanted)
     match step:
         case Nothing():
@@ -67,7 +69,7 @@ def deal_won(room: Room, claim: Claim) -> Done:
             assert row is not None and erp is not None
             return _refused(at, deal, row, erp)
         case Place(revision) | Amend(revision):
-            return _send(at, deal, row or at.fresh_row(), erp, document.order, document.reasons, revision)
+            return _send(at, deal, row or at.fresh_row(), erp, document, revision, said)
 
 
 def _nothing(at: Desk, deal: Deal, row: OrderRow | None, erp: ErpOrder | None, step: Nothing) -> Done:
@@ -104,13 +106,18 @@ def _refused(at: Desk, deal: Deal, row: OrderRow, erp: ErpOrder) -> Done:
 
 
 def _send(
-    at: Desk, deal: Deal, row: OrderRow, erp: ErpOrder | None, order: Order | None, reasons: Sequence[Reason], revision: int
+    at: Desk, deal: Deal, row: OrderRow, erp: ErpOrder | None, document: CrmDocument, revision: int, said: values.Meaning
 ) -> Done:
     """Check, then create or amend, then submit. Resumes wherever an earlier attempt was cut."""
     customer_id: str | None = None
+    order = document.order
+    reasons: Sequence[Reason] = document.reasons
     if order is not None:
-        order = in_the_erps_words(order, at.bridge)
+        as_sold, order = order, values.translated(order, said)
         customer_id, reasons = checked(at.room, at.bridge_name, at.erp, order, reasons)
+        reasons, missing = values.sorted_out(as_sold, reasons, at.bridge.orders, said)
+        if missing and not reasons:
+            return Done(values.waits(at.bridge_name, missing))
         sent = row.facts.get("sent", {})
         if sent.get("revision") == revision and sent["content"] != content(order):
             revision += 1  # an earlier try of this same win sent something else, which may have arrived
