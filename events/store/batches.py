@@ -23,9 +23,10 @@ from sqlalchemy.exc import IntegrityError
 from events.catalogue import Lane
 from events.ring import Doorbell
 from events.store import mailbox as line
-from events.store.among import among, among_those
+from events.store.among import among_those
 from events.store.mailbox import chunks
 from events.store.records import FOR_A_PERSON, Claim, NewEvent, Outcome, State
+from events.store.rows import Rows
 from events.store.schema import EPOCH, events, mailbox, payloads
 from events.store.tx import Tx
 from events.store.writing import Writing
@@ -119,8 +120,7 @@ class Batches(Writing):
         A record that looks unchanged is news all the same while an older state of it still waits to be written.
         """
         with self.db.reading() as conn:
-            query = select(mailbox.c.thing).where(mailbox.c.settled_at.is_(None), among(mailbox.c.thing, things))
-            return set(conn.execute(query).scalars())
+            return set(conn.execute(_UNSETTLED, {"things": things}).scalars())
 
     def backlog(self, bridge: str, types: Sequence[str]) -> dict[str, int]:
         """How many unsettled events of these types stand in each state."""
@@ -128,6 +128,9 @@ class Batches(Writing):
         query = query.where(mailbox.c.bridge == bridge, mailbox.c.type.in_(list(types)), mailbox.c.settled_at.is_(None))
         with self.db.reading() as conn:
             return {row[0]: row[1] for row in conn.execute(query)}
+
+
+_UNSETTLED = select(mailbox.c.thing).where(mailbox.c.settled_at.is_(None), among_those(mailbox.c.thing, "things"))
 
 
 def due_in_bulk(conn: Connection, now: dt.datetime, limit: int) -> list[Doorbell]:
@@ -279,14 +282,14 @@ def _settle(tx: Tx, settled: Sequence[tuple[Claim, Outcome]]) -> None:
     rows = []
     for claim, outcome in settled:
         gone = newest.get(outcome.cause, 0) > claim.releases_seen
-        row = {_BOUND[name]: value for name, value in line.ending(outcome, tx.now, cause_gone=gone).items()}
-        rows.append({**row, "b_id": claim.event.id, "b_ours": claim.token})
-    tx.conn.execute(_END, rows)
+        rows.append((claim.event.id, claim.token, *line.ending(outcome, tx.now, cause_gone=gone).values()))
+    tx.conn.execute(_END, _ENDINGS.given(rows))
 
 
-_BOUND = {name: f"b_{name}" for name in line.ending(Outcome.applied(), EPOCH)}
+_ENDING = tuple(line.ending(Outcome.applied(), EPOCH))
+_ENDINGS = Rows(mailbox.c.event_id, mailbox.c.token.label("ours"), *(mailbox.c[name] for name in _ENDING))
 _END = (
     update(mailbox)
-    .where(mailbox.c.event_id == bindparam("b_id"), mailbox.c.token == bindparam("b_ours"))
-    .values({name: bindparam(bound) for name, bound in _BOUND.items()})
+    .where(mailbox.c.event_id == _ENDINGS.c["event_id"], mailbox.c.token == _ENDINGS.c["ours"])
+    .values({name: _ENDINGS.c[name] for name in _ENDING})
 )

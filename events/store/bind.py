@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from events.store.among import among
-from events.store.mailbox import insert_of
+from events.store.among import among_those
+from events.store.mailbox import insert_for
 from events.store.records import Bound
+from events.store.rows import Rows
 from events.store.schema import bindings
 
 
@@ -24,38 +27,44 @@ def many(conn: Connection, now: dt.datetime, bridge: str, kind: str, bound: Sequ
 def _insert(conn: Connection, now: dt.datetime, bridge: str, kind: str, bound: Sequence[Bound]) -> set[tuple[str, str]]:
     if not bound:
         return set()
-    rows = [
-        {
-            "bridge": bridge,
-            "kind": kind,
-            "crm_id": each.crm_id,
-            "erp_id": each.erp_id,
-            "snapshot": dict(each.snapshot),
-            "fingerprint": each.fingerprint,
-            "bound_at": now,
-        }
-        for each in bound
-    ]
-    new = insert_of(conn, bindings).on_conflict_do_nothing().returning(bindings.c.crm_id, bindings.c.erp_id)
-    return {(crm_id, erp_id) for crm_id, erp_id in conn.execute(new, rows)}
+    rows = ((bridge, kind, each.crm_id, each.erp_id, dict(each.snapshot), each.fingerprint, now) for each in bound)
+    return {(crm_id, erp_id) for crm_id, erp_id in conn.execute(_new(conn.dialect.name), _NEW.given(rows))}
+
+
+_NEW = Rows(*(bindings.c[name] for name in ("bridge", "kind", "crm_id", "erp_id", "snapshot", "fingerprint", "bound_at")))
+
+
+@cache
+def _new(dialect: str) -> Any:
+    return _NEW.into(insert_for(dialect, bindings)).on_conflict_do_nothing().returning(bindings.c.crm_id, bindings.c.erp_id)
 
 
 def _renew(conn: Connection, bridge: str, kind: str, bound: Sequence[Bound]) -> list[Bound]:
-    here = (bindings.c.bridge == bridge, bindings.c.kind == kind)
-    query = select(bindings.c.crm_id, bindings.c.erp_id, bindings.c.version).where(
-        *here, among(bindings.c.crm_id, [each.crm_id for each in bound])
-    )
     # locked, so that nobody binds again between the comparison and the write; always in one order, so that two cannot deadlock
-    stored = {(row.crm_id, row.erp_id): row.version for row in conn.execute(query.order_by(bindings.c.crm_id).with_for_update())}
+    now = conn.execute(_STORED, {"of_bridge": bridge, "of_kind": kind, "ids": [each.crm_id for each in bound]})
+    stored = {(row.crm_id, row.erp_id): row.version for row in now}
     ours: list[Bound] = []
     refused: list[Bound] = []
     for each in bound:
         version = stored.get((each.crm_id, each.erp_id))
         (ours if version is not None and each.version in (None, version) else refused).append(each)
     if ours:
-        again = update(bindings).where(*here, bindings.c.crm_id == bindparam("b_crm_id"))
-        again = again.values(snapshot=bindparam("b_snapshot"), fingerprint=bindparam("b_fp"), version=bindings.c.version + 1)
-        conn.execute(
-            again, [{"b_crm_id": each.crm_id, "b_snapshot": dict(each.snapshot), "b_fp": each.fingerprint} for each in ours]
-        )
+        conn.execute(_AGAIN, _RENEWED.given((bridge, kind, each.crm_id, dict(each.snapshot), each.fingerprint) for each in ours))
     return refused
+
+
+_STORED = (
+    select(bindings.c.crm_id, bindings.c.erp_id, bindings.c.version)
+    .where(bindings.c.bridge == bindparam("of_bridge"), bindings.c.kind == bindparam("of_kind"))
+    .where(among_those(bindings.c.crm_id, "ids"))
+    .order_by(bindings.c.crm_id)
+    .with_for_update()
+)
+_KEY, _FACTS = ("bridge", "kind", "crm_id"), ("snapshot", "fingerprint")
+_RENEWED = Rows(*(bindings.c[name] for name in (*_KEY, *_FACTS)))
+# the whole key comes with each row: with its beginning given once, SQLite would go through all bindings of the kind for each
+_AGAIN = (
+    update(bindings)
+    .where(*(bindings.c[name] == _RENEWED.c[name] for name in _KEY))
+    .values({name: _RENEWED.c[name] for name in _FACTS} | {"version": bindings.c.version + 1})
+)

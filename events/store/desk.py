@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, insert, or_, select
 from events.store.database import Database
 from events.store.mailbox import LONGEST_LEASE, insert_for, insert_of, when
 from events.store.records import CallRecord, Halt
+from events.store.rows import Rows
 from events.store.schema import calls, cursors, halts, leases
 from events.store.tx import Tx
 
@@ -44,15 +45,19 @@ class Desk:
         """As `lead`, for many names with their holders in one transaction. Returns the names that are now held by theirs."""
         if not holders:
             return set()
-        with self.db.writing() as conn:
-            when = _when(self.clock(), seconds)
-            rows = [{"name": name, "holder": holders[name], **when} for name in sorted(holders)]
-            return set(conn.execute(_lead(conn.dialect.name), rows).scalars())
+
+        def once() -> set[str]:
+            times = _when(self.clock(), seconds)
+            rows = _LEASES.given((name, holders[name], times["until"]) for name in sorted(holders))
+            with self.db.writing() as conn:
+                return set(conn.execute(_lead_many(conn.dialect.name), rows | times).scalars())
+
+        return self.db.repeat(once)
 
     def resign(self, name: str, holder: str) -> None:
         """Give a leadership back before it ends. Not ours: nothing happens."""
         with self.db.writing() as conn:
-            conn.execute(leases.delete().where(leases.c.name == name, leases.c.holder == holder))
+            Tx(self.db, conn, self.clock()).resign_many({name: holder})
 
     def resign_many(self, holders: Mapping[str, str]) -> None:
         """As `resign`, for many names with their holders."""
@@ -98,8 +103,19 @@ class Desk:
 
 @cache
 def _lead(dialect: str) -> Any:
-    """Takes `name` for `holder` where it is free or that one's, and returns it then."""
-    new = insert_for(dialect, leases)
+    return _where_free(insert_for(dialect, leases))
+
+
+@cache
+def _lead_many(dialect: str) -> Any:
+    return _where_free(_LEASES.into(insert_for(dialect, leases)))
+
+
+_LEASES = Rows(leases.c.name, leases.c.holder, leases.c.until)
+
+
+def _where_free(new: Any) -> Any:
+    """Takes a name for its holder where it is free or that one's, and returns it then."""
     time = leases.c.until.type
     over = or_(leases.c.until <= bindparam("now", type_=time), leases.c.until > bindparam("too_far", type_=time))
     taken = {"holder": new.excluded.holder, "until": new.excluded.until}

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from functools import cache
 from itertools import zip_longest
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Table, and_, bindparam, exists, or_, select, update
@@ -27,6 +28,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from events.catalogue import EVENTS, Lane
 from events.ring import Doorbell, drain_bell
 from events.store.records import SETTLED, Claim, Event, MailboxRow, NewEvent, Outcome, State
+from events.store.rows import Rows
 from events.store.schema import events, mailbox, payloads, releases
 
 T = TypeVar("T")
@@ -94,36 +96,31 @@ def insert(conn: Connection, new: Sequence[NewEvent], now: dt.datetime) -> list[
         by_id.setdefault(each.event_id, each)
     if not by_id:
         return []
-    rows = [_event_row(id_, each, now) for id_, each in by_id.items()]
-    seqs: dict[str, int] = {row.id: row.seq for row in conn.execute(_new_events(conn.dialect.name), rows)}
+    their_events = _EVENTS.given((id_, EVENTS[each.type].version, now, *_its_own(each)) for id_, each in by_id.items())
+    seqs: dict[str, int] = {row.id: row.seq for row in conn.execute(_new_events(conn.dialect.name), their_events)}
     fresh = [(id_, each) for id_, each in by_id.items() if id_ in seqs]
     if fresh:
-        conn.execute(_NEW_PAYLOADS, [{"event_id": id_, "body": dict(each.payload)} for id_, each in fresh])
-        conn.execute(
-            _NEW_ROWS,
-            [
-                {
-                    "seq": seqs[id_],
-                    "event_id": id_,
-                    "thing": each.thing,
-                    "lane": each.its_lane,
-                    "bridge": each.bridge,
-                    "type": each.type,
-                    "state": State.DUE,
-                    "due_at": min(each.occurred_at, now),
-                }
-                for id_, each in fresh
-            ],
+        conn.execute(_NEW_PAYLOADS, _PAYLOADS.given((id_, dict(each.payload)) for id_, each in fresh))
+        lines = (
+            (seqs[id_], id_, each.thing, each.its_lane, each.bridge, each.type, State.DUE, min(each.occurred_at, now))
+            for id_, each in fresh
         )
+        conn.execute(_NEW_LINES, _LINES.given(lines))
     return [each for _, each in fresh]
+
+
+_OWN = ("bridge", "connection", "type", "subject_kind", "subject_id", "mark", "occurred_at")
+_its_own = attrgetter(*_OWN)
+_EVENTS = Rows(*(events.c[name] for name in ("id", "version", "observed_at", *_OWN)))
+_PAYLOADS = Rows(payloads.c.event_id, payloads.c.body)
+_LINES = Rows(*(mailbox.c[name] for name in ("seq", "event_id", "thing", "lane", "bridge", "type", "state", "due_at")))
+_NEW_PAYLOADS, _NEW_LINES = _PAYLOADS.into(payloads.insert()), _LINES.into(mailbox.insert())
 
 
 @cache
 def _new_events(dialect: str) -> Any:
-    return insert_for(dialect, events).on_conflict_do_nothing(index_elements=["id"]).returning(events.c.id, events.c.seq)
-
-
-_NEW_PAYLOADS, _NEW_ROWS = payloads.insert(), mailbox.insert()
+    new = _EVENTS.into(insert_for(dialect, events)).on_conflict_do_nothing(index_elements=["id"])
+    return new.returning(events.c.id, events.c.seq)
 
 
 def _is_drained(lane: str, type_: str) -> bool:
@@ -145,11 +142,6 @@ def doorbells(new: Sequence[NewEvent]) -> list[Doorbell]:
         if which not in rung:
             rung[which] = doorbell(each.event_id, each.type, lane, each.connection, each.bridge, each.subject_kind)
     return list(rung.values())
-
-
-def _event_row(id_: str, new: NewEvent, now: dt.datetime) -> dict[str, Any]:
-    names = ("bridge", "connection", "type", "subject_kind", "subject_id", "mark", "occurred_at")
-    return {"id": id_, "version": EVENTS[new.type].version, "observed_at": now} | {name: getattr(new, name) for name in names}
 
 
 def claim(conn: Connection, event_id: str, worker: str, lease: float, now: dt.datetime) -> Claim | None:

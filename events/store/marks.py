@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import ColumnElement, and_, func, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, select, update
 
 from events.store.mailbox import chunks, insert_of
 from events.store.records import State
@@ -100,8 +100,8 @@ class Marks(Writing):
 
     def lets_everything_pass(self, topic: Topic) -> bool:
         with self.db.reading() as conn:
-            here = (_on(topic), marks.c.thing_id == EVERYTHING, marks.c.at > self.clock() - EVERYTHING_LASTS)
-            return conn.execute(select(marks.c.thing_id).where(*here)).first() is not None
+            which = {f"of_{name}": word for name, word in _row(topic).items()}
+            return conn.execute(_EVERYTHING, which | {"since": self.clock() - EVERYTHING_LASTS}).first() is not None
 
     def waiting_for(self, cause: str) -> int:
         """How many wait for this cause."""
@@ -137,5 +137,11 @@ def _row(topic: Topic) -> dict[str, str]:
 
 
 def _on(topic: Topic) -> ColumnElement[bool]:
-    bridge, kind, word = topic
-    return and_(marks.c.bridge == bridge, marks.c.kind == kind, marks.c.topic == word)
+    return and_(*(marks.c[name] == word for name, word in _row(topic).items()))
+
+
+_EVERYTHING = (
+    select(marks.c.thing_id)
+    .where(*(marks.c[name] == bindparam(f"of_{name}") for name in ("bridge", "kind", "topic")))
+    .where(marks.c.thing_id == EVERYTHING, marks.c.at > bindparam("since"))
+)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import and_, bindparam, or_, select, update
 
-from events.store.among import among
+from events.store.among import among_those
 from events.store.records import FOR_A_PERSON, Review
 from events.store.schema import mailbox, reviews
 from events.store.tx import Tx
@@ -21,7 +21,6 @@ class Reviews(Writing):
         *,
         open: bool | None = True,
         side: str | None = None,
-        thing_ids: Sequence[str] | None = None,
         sort: str | None = None,
     ) -> list[Review]:
         """Oldest first. `open`: undecided, False: decided, None: both."""
@@ -31,10 +30,14 @@ class Reviews(Writing):
         for column, value in ((reviews.c.kind, kind), (reviews.c.side, side), (reviews.c.sort, sort)):
             if value is not None:
                 query = query.where(column == value)
-        if thing_ids is not None:
-            query = query.where(among(reviews.c.thing_id, thing_ids))
         with self.db.reading() as conn:
             return [Review(**row) for row in conn.execute(query).mappings()]
+
+    def decided(self, bridge: str, kind: str, thing_ids: Sequence[str], *, side: str = "erp") -> list[Review]:
+        """Decided reviews of these things, oldest first."""
+        which = {"of_bridge": bridge, "of_kind": kind, "of_side": side, "ids": thing_ids}
+        with self.db.reading() as conn:
+            return [Review(**row) for row in conn.execute(_DECIDED, which).mappings()]
 
     def review(self, review_id: int) -> Review | None:
         with self.db.reading() as conn:
@@ -59,3 +62,13 @@ class Reviews(Writing):
             return True
 
         return self._write(once)
+
+
+_DECIDED = (
+    select(reviews)
+    .where(
+        reviews.c.bridge == bindparam("of_bridge"), reviews.c.kind == bindparam("of_kind"), reviews.c.side == bindparam("of_side")
+    )
+    .where(among_those(reviews.c.thing_id, "ids"), reviews.c.resolved_at.is_not(None))
+    .order_by(reviews.c.id)
+)

@@ -5,20 +5,32 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, or_, select, tuple_, update
 
 from events.ring import Doorbell
 from events.store import aliases, bind, mailbox
+from events.store.among import among_those
 from events.store.database import Database
 from events.store.records import Bound, Intent, NewEvent, OrderRow, State, review_cause
+from events.store.rows import Rows
 from events.store.schema import bindings, cursors, intents, leases, orders, payloads, releases, reviews
 from events.store.schema import mailbox as rows
 
 Facts = Mapping[str, Any]
 _NO_FACTS: Facts = {}
-_RESIGN = delete(leases).where(leases.c.name == bindparam("a_name"), leases.c.holder == bindparam("its_holder"))
+_HELD = Rows(leases.c.name, leases.c.holder)
+_RESIGN = delete(leases).where(tuple_(leases.c.name, leases.c.holder).in_(_HELD.select()))
+_CLOSE = (
+    update(reviews)
+    .where(
+        reviews.c.bridge == bindparam("of_bridge"), reviews.c.kind == bindparam("of_kind"), reviews.c.side == bindparam("of_side")
+    )
+    .where(among_those(reviews.c.thing_id, "ids"), reviews.c.resolved_at.is_(None))
+    .values(resolved_at=bindparam("now"), decision=bindparam("said"))
+)
 
 
 class BindingTaken(Exception):
@@ -120,18 +132,14 @@ class Tx:
         self, bridge: str, kind: str, thing_ids: Sequence[str], decision: str, *, side: str = "erp", sort: str | None = None
     ) -> int:
         """These things need no person any more. Returns how many reviews were open. Nothing is made due."""
-        closed = 0
-        for ids in mailbox.chunks(thing_ids):
-            here = (reviews.c.bridge == bridge, reviews.c.kind == kind, reviews.c.side == side, reviews.c.thing_id.in_(ids))
-            of_sort = (reviews.c.sort == sort,) if sort is not None else ()
-            close = update(reviews).where(*here, *of_sort, reviews.c.resolved_at.is_(None))
-            closed += self.conn.execute(close.values(resolved_at=self.now, decision=decision)).rowcount
-        return closed
+        close = _CLOSE if sort is None else _CLOSE.where(reviews.c.sort == sort)
+        which = {"of_bridge": bridge, "of_kind": kind, "of_side": side, "ids": thing_ids}
+        return self.conn.execute(close, which | {"now": self.now, "said": decision}).rowcount
 
     def resign_many(self, holders: Mapping[str, str]) -> None:
         """Give leaderships back before they end, those that are still held so: name -> holder."""
         if holders:
-            self.conn.execute(_RESIGN, [{"a_name": name, "its_holder": holders[name]} for name in sorted(holders)])
+            self.conn.execute(_RESIGN, _HELD.given(holders.items()))
 
     def unbind(self, bridge: str, kind: str, crm_id: str) -> bool:
         where = (bindings.c.bridge == bridge, bindings.c.kind == kind, bindings.c.crm_id == crm_id)
@@ -174,6 +182,12 @@ class Tx:
         return OrderRow(**row)
 
     def set_cursor(self, connection: str, feed: str, value: str) -> None:
-        new = mailbox.insert_of(self.conn, cursors).values(connection=connection, feed=feed, value=value, moved_at=self.now)
-        moved = {"value": new.excluded.value, "moved_at": new.excluded.moved_at}
-        self.conn.execute(new.on_conflict_do_update(index_elements=["connection", "feed"], set_=moved))
+        row = {"connection": connection, "feed": feed, "value": value, "moved_at": self.now}
+        self.conn.execute(_move(self.conn.dialect.name), row)
+
+
+@cache
+def _move(dialect: str) -> Any:
+    new = mailbox.insert_for(dialect, cursors)
+    moved = {"value": new.excluded.value, "moved_at": new.excluded.moved_at}
+    return new.on_conflict_do_update(index_elements=["connection", "feed"], set_=moved)

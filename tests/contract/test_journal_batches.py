@@ -471,7 +471,7 @@ def test_a_review_is_opened_once_decided_once_and_frees_what_waits_for_it(journa
     assert not journal.resolve_review(99, "skip") and take(journal) == []
     decided = journal.review(first.id)
     assert decided is not None and (decided.decision, decided.resolved_at) == ("match 7", clock.now)
-    assert journal.reviews("main", open=False, thing_ids=["1", "3"]) == [decided]
+    assert journal.decided("main", "product", ["1", "3"]) == [decided]
     with journal.transaction() as tx:
         assert tx.close_reviews("main", "product", ["1", "3"], "settled_itself", sort="ambiguous") == 1
         tx.review("main", "product", "1", "ambiguous")  # it came again: a new one
@@ -555,7 +555,8 @@ def test_batches_stay_on_their_indexes_beside_a_hundred_thousand_settled(journal
                 place = str(step[-1]).partition(scan)[2].split()
                 steps.append(str(step[-1]))
                 # an index that holds the open rows only may be read from end to end
-                if place and place[0] in large and "mailbox_drain" not in place:
+                every_binding = "bindings" in steps[-1] and steps[-1].endswith("(bridge=? AND kind=?)")
+                if every_binding or (place and place[0] in large and "mailbox_drain" not in place):
                     bad.append((step[-1], sql))
     assert bad == []
     for index in ("mailbox_drain", "mailbox_open", "mailbox_line"):

@@ -25,7 +25,7 @@ UNMATCHED = "seller_unmatched"
 
 def decided(at: Ends, erp_ids: Sequence[str]) -> Mapping[str, Review]:
     """ERP id -> the newest decision about it. What settled by itself was nobody's decision."""
-    found = at.room.journal.reviews(at.name, str(at.kind), open=False, side="erp", thing_ids=erp_ids)
+    found = at.room.journal.decided(at.name, str(at.kind), erp_ids)
     return {each.thing_id: each for each in found if each.decision != SETTLED_ITSELF}
 
 
