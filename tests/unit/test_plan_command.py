@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from events.masterdata import Kind
+from adapters.errors import TryLater
+from events.masterdata import Kind, Page
 from tests.fakes_masterdata import UNREACHABLE, Thing
 from tests.stage_masterdata import CUSTOMER, PRODUCT, Killed, Stage, staged
 from workers.commands import apply, backfill, plan, reconcile, reviews
@@ -239,6 +241,46 @@ def test_a_first_load_killed_again_and_again_ends_with_each_thing_once(stage: St
     assert len(stage.crm.all(PRODUCT)) == 10
     # what was written when the worker died is found, and written once more at most
     assert len(stage.crm.wrote) <= 10 + 2 * stage.crm.batch
+
+
+def test_a_first_load_asks_for_the_next_page_while_one_is_journaled(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two pages: neither the second's asking nor the first's journaling ends before the other one has begun."""
+    bolts(stage, 6)
+    meet, journal, pages = threading.Barrier(2, timeout=20), stage.room.journal, stage.erp.changed_records
+    publish = journal.publish_page
+
+    def fed(kind: Kind, cursor: str) -> Iterator[Page]:
+        for number, page in enumerate(pages(kind, cursor), 1):
+            if number == 2:
+                meet.wait()
+            yield page
+
+    def published(*args: Any, **more: Any) -> int:
+        if more["cursor"] == "3":
+            meet.wait()
+        return publish(*args, **more)
+
+    monkeypatch.setattr(stage.erp, "changed_records", fed)
+    monkeypatch.setattr(journal, "publish_page", published)
+    assert backfill.backfill(stage.room, ["products"], machine=True) == 0
+    assert len(stage.crm.all(PRODUCT)) == 6
+
+
+def test_a_feed_that_breaks_loses_no_page_before_it(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    bolts(stage, 6)
+    pages = stage.erp.changed_records
+
+    def fed(kind: Kind, cursor: str) -> Iterator[Page]:
+        yield next(pages(kind, cursor))
+        raise UNREACHABLE
+
+    monkeypatch.setattr(stage.erp, "changed_records", fed)
+    with pytest.raises(TryLater):
+        runs.first_load(stage.room, "main", PRODUCT, lambda *_: None)
+    monkeypatch.undo()
+    stage.restart()
+    assert backfill.backfill(stage.room, ["products"], machine=True) == 0
+    assert (len(stage.crm.all(PRODUCT)), len(stage.crm.wrote)) == (6, 6)
 
 
 def test_a_crm_that_is_away_leaves_the_rest_in_the_journal(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:

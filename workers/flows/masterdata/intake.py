@@ -7,7 +7,10 @@ The waiting line is named after the ERP's thing, whichever side speaks of it, so
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextvars
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, nullcontext
 from dataclasses import replace
 
 from events.catalogue import Lane, record_thing
@@ -37,22 +40,43 @@ def take_in(
     *,
     on_page: Callable[[Page, int], object] | None = None,
     pages: int | None = None,
+    ahead: bool = False,
 ) -> int:
     """Journal what changed since the cursor, page by page, each with its cursor in one transaction. Returns how many were news.
 
-    Killed anywhere, it resumes after the last journaled page. `pages`: no more than so many now.
+    Killed anywhere, it resumes after the last journaled page. `pages`: no more than so many now. `ahead`: the next page is asked
+    for while one is journaled, for a feed that is read to its end.
     """
     at = ends(room, bridge, kind)
     name, connection, news = feed(bridge, kind), at.connection(side), 0
     cursor = room.journal.cursor(connection, name) or ""
-    for number, page in enumerate(at.book(side).changed_records(kind, cursor), 1):
-        events = sightings(at, side, page.records)
-        news += room.journal.publish_page(events, connection=connection, feed=name, cursor=page.cursor)
-        if on_page is not None:
-            on_page(page, len(events))
-        if pages is not None and number >= pages:
-            break
+    feed_pages = at.book(side).changed_records(kind, cursor)
+    with closing(_read_ahead(feed_pages)) if ahead else nullcontext(feed_pages) as coming:
+        for number, page in enumerate(coming, 1):
+            events = sightings(at, side, page.records)
+            news += room.journal.publish_page(events, connection=connection, feed=name, cursor=page.cursor)
+            if on_page is not None:
+                on_page(page, len(events))
+            if pages is not None and number >= pages:
+                break
     return news
+
+
+def _read_ahead(pages: Iterator[Page]) -> Generator[Page]:
+    """The same pages and the same errors in their place, with the next page under way while one is in the caller's hands."""
+    context = contextvars.copy_context()
+
+    def following() -> Page | None:
+        return context.run(lambda: next(pages, None))
+
+    with ThreadPoolExecutor(1, thread_name_prefix="feed-ahead") as pool:
+        coming = pool.submit(following)
+        while (page := coming.result()) is not None:
+            if not page.last:
+                coming = pool.submit(following)
+            yield page
+            if page.last:
+                coming = pool.submit(following)
 
 
 def look(room: Room, bridge: str, kind: Kind, side: Side, ids: Sequence[str], because: str, lane: Lane | None = None) -> int:

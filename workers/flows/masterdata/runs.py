@@ -170,7 +170,7 @@ class _Reader:
 
     def read(self) -> None:
         with bulk(), suppress(_Stopped):
-            intake.take_in(self.at.room, self.at.name, self.at.kind, "erp", on_page=self._on_page)
+            intake.take_in(self.at.room, self.at.name, self.at.kind, "erp", on_page=self._on_page, ahead=True)
 
     def _on_page(self, page: Page, _news: int) -> None:
         """After the page is in the journal with its cursor: stopping here loses nothing."""
