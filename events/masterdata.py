@@ -165,7 +165,7 @@ def plain(amount: Decimal | int | str | None) -> str | None:
     return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
 
 
-_encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
+_encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False, check_circular=False).encode
 
 
 def fingerprint(fields: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ found by its key or its tax id, and a pair that was bound before its first write
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +16,7 @@ from workers.faults import reach
 from workers.flows.masterdata import archives, ceilings
 from workers.flows.masterdata.ending import SOON, Job, Result, result_of
 from workers.flows.masterdata.ends import Ends
-from workers.flows.masterdata.guard import OwnerViolation, check
+from workers.flows.masterdata.guard import OwnerViolation, check, written_over
 from workers.flows.masterdata.ownership import Side
 from workers.flows.masterdata.survey import Sort, Step
 from workers.handling import backoff, outcome_of
@@ -31,9 +31,10 @@ def carry_out(at: Ends, claims: Sequence[Claim], steps: Sequence[Step]) -> list[
     jobs = [Job(claim, step) for claim, step in zip(claims, steps, strict=True)]
     _bind(at, jobs)
     reach("after-bind", f"{at.name}-{at.kind}")
+    passing: dict[Side, frozenset[str]] = {"erp": frozenset(), "crm": written_over(at.rules)}
     for job in jobs:
         if job.ended is None:
-            _prepare(at, job)
+            _prepare(at, job, passing)
     ceilings.hold_back(at, jobs)
     for side in ("erp", "crm"):
         _send(at, side, jobs)
@@ -61,7 +62,7 @@ def _bind(at: Ends, jobs: Sequence[Job]) -> None:
         job.ended = Outcome.later("another_one_first", due) if job.step.erp_id in refused else None
 
 
-def _prepare(at: Ends, job: Job) -> None:
+def _prepare(at: Ends, job: Job, passing: Mapping[Side, frozenset[str]]) -> None:
     """The writes of a step, each through the guard."""
     step, rules = job.step, at.rules
     fields: dict[Side, dict[str, Any]] = {"erp": step.plan.erp, "crm": step.plan.crm}
@@ -79,7 +80,7 @@ def _prepare(at: Ends, job: Job) -> None:
         id_ = "" if current is None else step.erp_id if side == "erp" else step.crm_id
         write = Write(at.kind, id_, at.key(step.erp_id), fields[side], version)
         try:
-            check(rules, side, write, current)
+            check(rules, side, write, current, passing[side])
         except OwnerViolation as error:
             job.ended = Outcome.parked(error.code, str(error.owner), error.sentence, error.fix, fields=error.fields)
             return

@@ -34,6 +34,7 @@ FEW = 10
 WINDOW = timedelta(hours=24)
 KEYS = tuple(Ceilings.model_fields)
 """Of `ceilings` in ponte.toml."""
+PRICES = frozenset({"price", "prices"})
 PAST = "past_ceiling"
 BEYOND = timedelta(seconds=30)
 """How often a run that goes beyond a ceiling says so again."""
@@ -54,7 +55,7 @@ def counted(sort: str, before: Mapping[str, Any]) -> list[str]:
     A price that the CRM is shown for the first time is no change.
     """
     found = {Sort.CREATE: ["creates"], Sort.ARCHIVE: ["archives"]}.get(Sort(sort), [])
-    prices = sort in (Sort.UPDATE, Sort.ARCHIVE) and bool(before.get("price") or before.get("prices"))
+    prices = sort in (Sort.UPDATE, Sort.ARCHIVE) and any(before.get(name) for name in PRICES)
     return [*found, "price_changes_percent"] if prices else found
 
 
@@ -63,8 +64,8 @@ def _of_plan(each: Planned) -> list[str]:
 
 
 def _of_step(at: Ends, step: Step) -> list[str]:
-    now = at.rules.facts(step.crm) if isinstance(step.crm, Record) else {}
-    return counted(step.sort, {name: now.get(name) for name in step.plan.crm})
+    now = at.rules.facts(step.crm) if isinstance(step.crm, Record) and not PRICES.isdisjoint(step.plan.crm) else {}
+    return counted(step.sort, {name: now.get(name) for name in PRICES if name in step.plan.crm})
 
 
 def of(plan: Preview, key: str) -> list[Planned]:

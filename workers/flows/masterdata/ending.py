@@ -161,9 +161,11 @@ def _overlaid(at: Ends, side: Side, job: Job, base: Record | Gone) -> tuple[Fact
     facts, answer = at.rules.facts(base), job.answers.get(side)
     if answer is None or answer.record is None:
         return facts, {}
-    given, shown = job.given[side].fields, facts if answer.record is base else at.rules.facts(answer.record)
-    facts = {**facts, **{name: shown[name] for name in given if name in shown}}
-    return facts, {name: value for name, value in given.items() if name not in shown}
+    given, shown = job.given[side].fields, facts
+    if answer.record is not base:
+        shown = at.rules.facts(answer.record)
+        facts = {**facts, **{name: shown[name] for name in given if name in shown}}
+    return facts, {name: given[name] for name in given.keys() - shown.keys()}
 
 
 def _merged(at: Ends, job: Job) -> Result:

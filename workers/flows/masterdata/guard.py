@@ -5,6 +5,8 @@ It knows nothing of plans. A mistake in a mapping, a plan or an adapter of one's
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from events.masterdata import FIELDS, Owns, Write
 from events.model import Owner
 from workers.flows.masterdata.ownership import Facts, Rules, Side
@@ -23,15 +25,18 @@ class OwnerViolation(Exception):
         super().__init__(self.sentence)
 
 
-def check(rules: Rules, side: Side, write: Write, current: Facts | None) -> None:
-    """`current` is the record as it stands there, None for one to be created. Raises `OwnerViolation`."""
-    wrong = sorted(name for name in write.fields if not _allowed(rules, side, name, current))
+def check(rules: Rules, side: Side, write: Write, current: Facts | None, passing: Set[str] = frozenset()) -> None:
+    """`current` is the record as it stands there, None for one to be created. Raises `OwnerViolation`.
+
+    `passing`: fields known to pass (`written_over`), for who checks many.
+    """
+    wrong = sorted(name for name in write.fields.keys() - passing if not _allowed(rules, side, name, current))
     if wrong:
         raise OwnerViolation(side, wrong)
 
 
 def written_over(rules: Rules) -> frozenset[str]:
-    """Fields that the bridge may write over on a record of the CRM's that is there."""
+    """Fields that the bridge may write in the CRM, whatever stands there."""
     return frozenset(name for name in rules.owners if _allowed(rules, "crm", name, {name: "filled"}))
 
 
