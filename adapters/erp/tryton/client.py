@@ -1,4 +1,4 @@
-"""Tryton's JSON-RPC: one session shared by the threads of a process, and its errors by their consequence.
+"""Tryton's JSON-RPC: one session shared by the threads of a process, its errors by their consequence, and what emptiness proves.
 
     thread A  call -> 401 (expired) -> logs in again ----+---> repeats
     thread B  call -> 401 ------------> waits for A's ---+---> repeats with A's session
@@ -14,7 +14,7 @@ import contextlib
 import datetime as dt
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -27,6 +27,7 @@ from adapters.http import HttpClient, Takes, json_of, server_time
 from events.model import Owner
 
 Row = dict[str, Any]
+T = TypeVar("T")
 _JSON = {"Content-Type": "application/json"}
 
 
@@ -48,7 +49,7 @@ class Tryton:
         self._lock = threading.Lock()
         self._session = ""
         self._turned_away: Misconfigured | None = None
-        self._refusals = Refusals(self.search_read)
+        self._refusals = Refusals(self.glance)
         self._has_module: bool | None = None
         self.kept: dict[str, Any] = {}
         """What does not change while a process lives: ids of the currency, the country, the states, by name."""
@@ -93,21 +94,72 @@ class Tryton:
         order: Any = None,
         **context: Any,
     ) -> list[Row]:
-        rows: list[Row] = self.call(f"{model}.search_read", list(domain), 0, limit, order, list(fields), **context)
-        return rows
+        """Nothing found is proven: see `control`."""
+        return self._proven(lambda: self.glance(model, domain, fields, limit=limit, order=order, **context))
+
+    def search(
+        self, model: str, domain: Sequence[Any], *, limit: int | None = None, order: Any = None, **context: Any
+    ) -> list[int]:
+        """Ids. Nothing found is proven."""
+        method = f"{model}.search"
+        return self._proven(lambda: _list(method, self.call(method, list(domain), 0, limit, order, **context)))
+
+    def glance(
+        self,
+        model: str,
+        domain: Sequence[Any],
+        fields: Sequence[str],
+        *,
+        limit: int | None = None,
+        order: Any = None,
+        **context: Any,
+    ) -> list[Row]:
+        """As `search_read`, but nothing found proves nothing: for who sees it by other means, or looks again soon."""
+        method = f"{model}.search_read"
+        return _list(method, self.call(method, list(domain), 0, limit, order, list(fields), **context))
 
     def read(self, model: str, ids: Sequence[int], fields: Sequence[str], **context: Any) -> list[Row]:
         """Raises `NotFound` when one of them does not exist. Other than a search it finds archived records too."""
-        rows: list[Row] = self.call(f"{model}.read", list(ids), list(fields), **context)
+        rows: list[Row] = _list(f"{model}.read", self.call(f"{model}.read", list(ids), list(fields), **context))
+        if {row["id"] for row in rows} != set(ids):  # an id that does not exist is an error there (Tryton 8.2, observed)
+            raise self.empty_answer()
         return rows
+
+    def _proven(self, look: Callable[[], list[T]]) -> list[T]:
+        found = look()
+        if not found:
+            self.control()
+            found = look()
+        return found
+
+    def control(self) -> None:
+        """A read that must not be empty: our company. An empty answer counts once this was answered after it, and it comes again.
+
+        Raises `TryLater` where the company comes empty too, `Misconfigured` where the ERP says that this user has no such company.
+        """
+        try:
+            self.read("company.company", [self.settings.company], ["id"])
+        except NotFound:
+            raise Misconfigured(
+                "company_unreadable",
+                f"connection {self.name}: the ERP does not show company {self.settings.company} to this user",
+                fix="correct the connection's company, or allow it to the integration user",
+            ) from None
+
+    def empty_answer(self) -> TryLater:
+        """To be raised where the ERP answers with nothing what surely is something."""
+        return TryLater("empty_answer", f"connection {self.name} answers with nothing", after=10)
 
     @property
     def has_module(self) -> bool:
         """The ERP's sales carry `ponte_key`. Looked up once, unless the settings say."""
         if self._has_module is None:
             if self.settings.unique_key == "auto":
-                domain = [("model", "=", "sale.sale"), ("name", "=", "ponte_key")]
-                self._has_module = bool(self.search_read("ir.model.field", domain, ["name"]))
+                domain = [("model", "=", "sale.sale"), ("name", "in", ["reference", "ponte_key"])]
+                names = {row["name"] for row in self.glance("ir.model.field", domain, ["name"])}
+                if "reference" not in names:  # every sale has it
+                    raise self.empty_answer()
+                self._has_module = "ponte_key" in names
             else:
                 self._has_module = self.settings.unique_key == "module"
         return self._has_module
@@ -240,3 +292,9 @@ class Tryton:
             fix="look into the ERP's log; the call is one that this version of ponte makes",
             owner=Owner.INTEGRATOR,
         )
+
+
+def _list(method: str, answer: Any) -> list[Any]:
+    if not isinstance(answer, list):
+        raise TryLater("garbage_answer", f"{method} answered no list")
+    return answer

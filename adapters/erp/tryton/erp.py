@@ -56,7 +56,7 @@ class TrytonErp:
             modules = tryton.search_read("ir.module", [("name", "=", "sale")], ["version"])
             version = modules[0]["version"] if modules else "without sales"
             identity += f", Tryton {version}"
-            readings.control(tryton)
+            tryton.control()
             if not version.startswith("8.2"):
                 problems.append(f"Tryton {version} is not 8.2, with which this adapter is tested; test it before relying on it")
             if not tryton.has_module:

@@ -34,20 +34,9 @@ def by_ids(tryton: Tryton, ids: Sequence[int]) -> list[ErpOrder]:
     if not ids:
         return []
     rows = tryton.read("sale.sale", ids, fields(tryton))
-    resources = [f"sale.sale,{row['id']}" for row in rows]
-    logs = _by_resource(
-        tryton.search_read(
-            "ir.model.log",
-            [("resource", "in", resources), ("event", "=", "transition"), ("target", "like", "state:%")],
-            ["resource", "target", "create_date", "user", "user.login"],
-            order=[("id", "ASC")],
-        )
-    )
-    notes = _by_resource(
-        tryton.search_read(
-            "ir.note", [("resource", "in", resources)], ["resource", "message", "create_date", "create_uid"], order=[("id", "ASC")]
-        )
-    )
+    logs = _logs(tryton, [_resource(row) for row in rows if row["state"] != "draft"])
+    refused = [_resource(row) for row in rows if row["state"] == "cancelled" and not _by_us(tryton, logs.get(_resource(row), []))]
+    notes = _notes(tryton, refused)
     clicks: dict[int, list[Row]] = {}
     quoted = [row["id"] for row in rows if row["state"] == "quotation"]
     if quoted:
@@ -56,9 +45,41 @@ def by_ids(tryton: Tryton, ids: Sequence[int]) -> list[ErpOrder]:
             clicks.setdefault(click["record_id"], []).append(click)
     due = _due_dates(tryton, [each["id"] for row in rows for each in row["invoices."] if each["state"] in ("posted", "paid")])
     return [
-        erp_order(tryton, row, logs.get(resource, []), notes.get(resource, []), clicks.get(row["id"], []), due)
-        for row, resource in zip(rows, resources, strict=True)
+        erp_order(tryton, row, logs.get(_resource(row), []), notes.get(_resource(row), []), clicks.get(row["id"], []), due)
+        for row in rows
     ]
+
+
+def _resource(row: Row) -> str:
+    return f"sale.sale,{row['id']}"
+
+
+def _logs(tryton: Tryton, resources: Sequence[str]) -> dict[str, list[Row]]:
+    """Of what is no draft: about a draft nothing is decided, whatever was before."""
+    if not resources:
+        return {}
+    return _by_resource(
+        tryton.search_read(
+            "ir.model.log",
+            [("resource", "in", list(resources)), ("event", "=", "transition"), ("target", "like", "state:%")],
+            ["resource", "target", "create_date", "user", "user.login"],
+            order=[("id", "ASC")],
+        )
+    )
+
+
+def _by_us(tryton: Tryton, logs: Sequence[Row]) -> bool:
+    cancels = [log["user"] for log in logs if log["target"] == "state:cancelled"]
+    return cancels[-1:] == [tryton.user_id]
+
+
+def _notes(tryton: Tryton, resources: Sequence[str]) -> dict[str, list[Row]]:
+    """Of what others cancelled: only there they are reasons."""
+    if not resources:
+        return {}
+    domain = [("resource", "in", list(resources))]
+    wanted = ["resource", "message", "create_date", "create_uid"]
+    return _by_resource(tryton.search_read("ir.note", domain, wanted, order=[("id", "ASC")]))
 
 
 def by_id(tryton: Tryton, order_id: str) -> ErpOrder:
@@ -69,23 +90,10 @@ def by_id(tryton: Tryton, order_id: str) -> ErpOrder:
 
 
 def by_key(tryton: Tryton, key: str) -> list[ErpOrder]:
-    """Every sale with this key, cancelled ones too. Nothing found counts only when a control read answers."""
+    """Every sale with this key, cancelled ones too."""
     column = "ponte_key" if tryton.has_module else "reference"
     rows = tryton.search_read("sale.sale", [("company", "=", tryton.settings.company), (column, "=", key)], ["id"])
-    if not rows:
-        control(tryton)
     return by_ids(tryton, sorted(row["id"] for row in rows))
-
-
-def control(tryton: Tryton) -> None:
-    """A read that must not be empty: our company. Otherwise an empty answer proves nothing."""
-    domain = [("id", "=", tryton.settings.company)]
-    if not tryton.search_read("company.company", domain, ["id"]):
-        raise Misconfigured(
-            "company_unreadable",
-            f"connection {tryton.name}: the ERP does not show company {tryton.settings.company} to this user",
-            fix="correct the connection's company, or allow it to the integration user",
-        )
 
 
 def ours(tryton: Tryton) -> list[object]:
@@ -107,9 +115,10 @@ def changed(tryton: Tryton, since: dt.datetime) -> Iterator[ErpOrder]:
         yield from by_ids(tryton, ids)
     recent = [("state", "=", "cancelled"), ("write_date", ">=", at - dt.timedelta(days=NOTE_DAYS))]
     for ids in _pages(tryton, [*ours(tryton), *recent]):
-        domain = [("resource", "in", [f"sale.sale,{each}" for each in ids if each not in seen]), ("create_date", ">=", at)]
-        noted = {int(row["resource"].split(",")[1]) for row in tryton.search_read("ir.note", domain, ["resource"])}
-        yield from by_ids(tryton, sorted(noted))
+        resources = [f"sale.sale,{each}" for each in ids if each not in seen]
+        domain = [("resource", "in", resources), ("create_date", ">=", at)]
+        notes = tryton.search_read("ir.note", domain, ["resource"]) if resources else []
+        yield from by_ids(tryton, sorted({int(row["resource"].split(",")[1]) for row in notes}))
 
 
 def _pages(tryton: Tryton, domain: Sequence[object]) -> Iterator[list[int]]:

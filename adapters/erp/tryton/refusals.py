@@ -13,7 +13,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
-from adapters.errors import Misconfigured, Rejected
+from adapters.errors import Misconfigured, Rejected, TryLater
 from events.model import Owner, Reason, ReasonKind
 
 
@@ -55,6 +55,7 @@ class Refused(Rejected):
 
 class Refusals:
     def __init__(self, search_read: Callable[..., list[dict[str, Any]]]) -> None:
+        """`search_read` makes one call: what is asked here is asked in the middle of another."""
         self._search_read = search_read
         self._lock = threading.Lock()
         self._patterns: list[tuple[re.Pattern[str], Kind]] | None = None
@@ -66,18 +67,25 @@ class Refusals:
         return next((kind for pattern, kind in self._patterns if pattern.fullmatch(message)), Kind.OTHER)
 
     def _load(self) -> list[tuple[re.Pattern[str], Kind]]:
-        patterns = []
-        for source, kind in _SOURCES:
-            try:
-                found = self._search_read("ir.message", [("text", "like", source)], ["text"], language="en")
-                ids = [row["id"] for row in found]
-                texts = [row["text"] for row in found] + [
-                    row["text"] for row in (self._search_read("ir.message", [("id", "in", ids)], ["text"]) if ids else [])
-                ]
-            except (Refused, Misconfigured):
-                texts = [source.replace("%", "%(any)s")]
-            patterns += [(_pattern(text), kind) for text in dict.fromkeys(texts)]
-        return patterns
+        try:
+            wanted = ["OR", *(("text", "like", source) for source, _ in _SOURCES)]
+            english = {row["id"]: row["text"] for row in self._search_read("ir.message", wanted, ["text"], language="en")}
+            ours = self._search_read("ir.message", [("id", "in", sorted(english))], ["text"]) if english else []
+        except (Refused, Misconfigured):
+            return [(_pattern(source.replace("%", "%(any)s")), kind) for source, kind in _SOURCES]
+        if not ours:  # the first of them belong to Tryton itself
+            raise TryLater("empty_answer", "the ERP shows none of its messages", after=10)
+        texts: dict[str, Kind] = {}
+        for row in ours:
+            for source, kind in _SOURCES:
+                if _like(source).fullmatch(english[row["id"]]):
+                    texts |= {english[row["id"]]: kind, row["text"]: kind}
+                    break
+        return [(_pattern(text), kind) for text, kind in texts.items()]
+
+
+def _like(source: str) -> re.Pattern[str]:
+    return re.compile(r"[\s\S]*".join(re.escape(part) for part in source.split("%")))
 
 
 def _pattern(template: str) -> re.Pattern[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from adapters.erp.tryton import readings
 from adapters.erp.tryton.client import Tryton
 from adapters.erp.tryton.records import customers, products, write
 from adapters.erp.tryton.records.walk import PAGE, walk
@@ -37,7 +36,7 @@ class Records:
 
     def records(self, kind: Kind, ids: Sequence[str]) -> Mapping[str, Record | Gone]:
         """Whether or not they belong to the feed. Each that is not found is asked for by itself: only the ERP's own "does not
-        exist", while it shows our company, makes it gone."""
+        exist", while it shows our company, makes it gone; what it neither shows nor denies is for later."""
         found: dict[str, Record | Gone] = {}
         known = sorted({int(each) for each in ids if each.isdigit()})
         for start in range(0, len(known), PAGE):
@@ -45,12 +44,14 @@ class Records:
             found |= {each.id: each for each in _SOURCES[kind].read(self.tryton, page, {})}
         lacking = [each for each in ids if each not in found]
         if lacking:
-            readings.control(self.tryton)
+            self.tryton.control()
         for each in lacking:
             if not each.isdigit() or self._gone(kind, int(each)):
                 found[each] = Gone(each)
+            elif again := _SOURCES[kind].read(self.tryton, [int(each)], {}):
+                found[each] = again[0]
             else:
-                found |= {one.id: one for one in _SOURCES[kind].read(self.tryton, [int(each)], {})}
+                raise self.tryton.empty_answer()
         return found
 
     def _gone(self, kind: Kind, record_id: int) -> bool:
@@ -61,21 +62,19 @@ class Records:
         return False
 
     def find_records(self, kind: Kind, by: str, values: Sequence[str]) -> Mapping[str, Sequence[Record]]:
-        """Parties that are no customers too, so that none gets a twin. Nothing at all found counts after a control read."""
+        """Parties that are no customers too, so that none gets a twin."""
         source = _SOURCES[kind]
         wanted = sorted({each for each in values if each})
         found: dict[str, list[Record]] = {}
         for start in range(0, len(wanted), PAGE):
             chunk = wanted[start : start + PAGE]
             domain = _FINDS[kind, by](chunk)
-            ids = self.tryton.call(f"{source.model}.search", domain, 0, None, [("id", "ASC")], active_test=False)
+            ids = self.tryton.search(source.model, domain, order=[("id", "ASC")], active_test=False)
             for first in range(0, len(ids), PAGE):
                 for record in source.read(self.tryton, ids[first : first + PAGE], {}):
                     for value in chunk:
                         if _same(by, record, value):
                             found.setdefault(value, []).append(record)
-        if not found and wanted:
-            readings.control(self.tryton)
         return found
 
     def write_records(self, kind: Kind, writes: Sequence[Write]) -> Sequence[Written]:

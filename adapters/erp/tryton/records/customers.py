@@ -113,7 +113,7 @@ def _record(tryton: Tryton, row: Row, more: dict[str, Any], cause: dt.datetime |
 def belongs(tryton: Tryton, records: Sequence[Record]) -> list[Record]:
     """Those of the domain, without suppliers that never bought: who sent us an invoice and has no order of ours."""
     ids = [int(each.id) for each in records]
-    wanted = set(tryton.call("party.party.search", [*domain(tryton), ("id", "in", ids)], 0, None, None, active_test=False))
+    wanted = set(tryton.search("party.party", [*domain(tryton), ("id", "in", ids)], active_test=False))
     buyers = {int(each.id) for each in records if each.fields["last_purchase"]}
     left, suppliers = sorted(wanted - buyers), set[int]()
     while left:
@@ -135,7 +135,8 @@ def touched(tryton: Tryton, at: dt.datetime) -> Touched:
     parts = ["", *(f"{child}." for child in _CHILDREN), "payment_terms.customer_payment_term."]
     if offers(tryton, "party.party.sale_price_list"):
         parts.append("sale_price_lists.sale_price_list.")
-    for row in marks.rows(tryton, "party.party", [marks.since(at, *parts)], ["write_date", "create_date", "replaced_by"]):
+    wanted = ["write_date", "create_date", "replaced_by"]
+    for row in marks.rows(tryton, "party.party", [marks.since(at, *parts)], wanted, once=True):
         found.setdefault(row["id"], None)
         # what the winner got from the loser bears no new time: a merge is no write (Tryton 8.2, observed)
         because(row["replaced_by"], marks.written(row))

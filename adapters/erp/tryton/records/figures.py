@@ -43,7 +43,7 @@ def of(tryton: Tryton, rows: Sequence[Row]) -> dict[int, dict[str, Any]]:
     ids = [row["id"] for row in rows]
     known = names(tryton)
     volume = _volume(tryton, ids) if "purchase_volume" in known else {}
-    due_today = _due_today(tryton, ids) if "overdue" in known else {}
+    due_today = _due_today(tryton, [row["id"] for row in rows if row["receivable_today"]]) if "overdue" in known else {}
     newest = _newest(tryton, ids)
     now = dt.datetime.now(dt.UTC).replace(microsecond=0).isoformat()
     found = {}
@@ -103,8 +103,10 @@ def _volume(tryton: Tryton, ids: Sequence[int]) -> dict[int, Decimal]:
 
 
 def _due_today(tryton: Tryton, ids: Sequence[int]) -> dict[int, Decimal]:
-    """The ERP counts what falls due today with what is overdue."""
+    """Of who owes something: the ERP counts what falls due today with what is overdue."""
     found: dict[int, Decimal] = {}
+    if not ids:
+        return found
     domain = [*_open_receivable(tryton), ("party", "in", list(ids)), ("maturity_date", "=", tryton.today())]
     try:
         for row in tryton.search_read("account.move.line", domain, ["party", "debit", "credit"]):
@@ -129,25 +131,25 @@ def _year_before(day: dt.date) -> dt.date:
 def moved(tryton: Tryton, at: dt.datetime) -> Iterator[tuple[int | None, dt.datetime]]:
     """(party, when) of every order, receivable and payment written since, and of what the days gone by made overdue or old."""
     ours = ("company", "=", tryton.settings.company)
-    for row in marks.rows(tryton, "sale.sale", [ours, marks.since(at, "", "lines.")], ["party", "write_date", "create_date"]):
-        yield row["party"], marks.written(row)
     times = ["party", "write_date", "create_date"]
+    for row in marks.rows(tryton, "sale.sale", [ours, marks.since(at, "", "lines.")], times, once=True):
+        yield row["party"], marks.written(row)
     try:
         receivable = [("party", "!=", None), ("account.type.receivable", "=", True)]
-        for row in marks.rows(tryton, "account.move.line", [*receivable, marks.since(at, "")], times):
+        for row in marks.rows(tryton, "account.move.line", [*receivable, marks.since(at, "")], times, once=True):
             yield row["party"], marks.written(row)
     except Misconfigured:  # without the right to read move lines: paid in part is not seen until the invoice is
-        for row in marks.rows(tryton, "account.invoice", [ours, ("type", "=", "out"), marks.since(at, "")], times):
+        for row in marks.rows(tryton, "account.invoice", [ours, ("type", "=", "out"), marks.since(at, "")], times, once=True):
             yield row["party"], marks.written(row)
     then, today = tryton.aware(at).astimezone(tryton.zone).date(), tryton.today()
     if then < today:
         midnight = dt.datetime.combine(today, dt.time())
         try:
             due = [*_open_receivable(tryton), ("maturity_date", ">=", then), ("maturity_date", "<", today)]
-            for row in marks.rows(tryton, "account.move.line", due, ["party"]):
+            for row in marks.rows(tryton, "account.move.line", due, ["party"], once=True):
                 yield row["party"], midnight
         except Misconfigured:
             pass
         old = [ours, *_ORDERED, ("sale_date", ">=", _year_before(then)), ("sale_date", "<", _year_before(today))]
-        for row in marks.rows(tryton, "sale.sale", old, ["party"]):
+        for row in marks.rows(tryton, "sale.sale", old, ["party"], once=True):
             yield row["party"], midnight

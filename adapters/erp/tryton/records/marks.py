@@ -45,12 +45,13 @@ def since(at: dt.datetime, *parts: str) -> list[Any]:
     return domain
 
 
-def rows(tryton: Tryton, model: str, domain: Sequence[Any], fields: Sequence[str]) -> Iterator[Row]:
-    """Every row, archived ones too, a chunk at a time."""
+def rows(tryton: Tryton, model: str, domain: Sequence[Any], fields: Sequence[str], *, once: bool = False) -> Iterator[Row]:
+    """Every row, archived ones too, a chunk at a time. `once`: nothing found is not proven, the next walk looks again."""
+    look = tryton.glance if once else tryton.search_read
     last = 0
     while True:
         wanted = [*domain, ("id", ">", last)]
-        found = tryton.search_read(model, wanted, fields, limit=CHUNK, order=[("id", "ASC")], active_test=False)
+        found = look(model, wanted, fields, limit=CHUNK, order=[("id", "ASC")], active_test=False)
         yield from found
         if len(found) < CHUNK:
             return

@@ -14,8 +14,12 @@ def offers(tryton: Tryton, name: str) -> bool:
     """`name`: model and field, such as `party.party.credit_limit_amount`."""
 
     def find() -> frozenset[str]:
-        fields = sorted({field for each in _OPTIONAL.values() for field in each})
+        fields = sorted({"name", *(field for each in _OPTIONAL.values() for field in each)})
         domain = [("model", "in", list(_OPTIONAL)), ("name", "in", fields)]
-        return frozenset(f"{row['model']}.{row['name']}" for row in tryton.search_read("ir.model.field", domain, ["model", "name"]))
+        rows = tryton.glance("ir.model.field", domain, ["model", "name"])
+        found = frozenset(f"{row['model']}.{row['name']}" for row in rows)
+        if "party.party.name" not in found:  # every party has one
+            raise tryton.empty_answer()
+        return found
 
     return name in tryton.keep("optional fields", find)

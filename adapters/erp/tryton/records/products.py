@@ -111,14 +111,14 @@ def touched(tryton: Tryton, at: dt.datetime) -> Touched:
     """Variants written, or in what they share; what was moved in or out of stock. A changed price list touches all of them."""
     found: dict[int, dt.datetime | None] = {}
     times = ["write_date", "create_date"]
-    for row in marks.rows(tryton, "product.product", [marks.since(at, *_PARTS)], ["id"]):
+    for row in marks.rows(tryton, "product.product", [marks.since(at, *_PARTS)], ["id"], once=True):
         found[row["id"]] = None
-    for row in marks.rows(tryton, "stock.move", [("state", "=", "done"), marks.since(at, "")], ["product", *times]):
+    for row in marks.rows(tryton, "stock.move", [("state", "=", "done"), marks.since(at, "")], ["product", *times], once=True):
         found[row["product"]] = max(marks.written(row), found.get(row["product"]) or marks.written(row))
     shared: dict[str, dt.datetime] = {}
     if offers(tryton, "party.party.sale_price_list"):
         for model in ("product.price_list", "product.price_list.line"):
-            for row in marks.rows(tryton, model, [marks.since(at, "")], times):
+            for row in marks.rows(tryton, model, [marks.since(at, "")], times, once=True):
                 shared[f"{model} {row['id']} {marks.written(row).isoformat()}"] = marks.written(row)
     return Touched(found, shared)
 

@@ -6,7 +6,8 @@
               this walk takes these ids, by id             equal times meet no boundary.
 
 The next walk reaches back behind `started` by the connection's overlap: rows bear the time at which their transaction began,
-not when it committed (Tryton 8.2, observed).
+not when it committed (Tryton 8.2, observed). And it reaches back to where the walk before this one started, so that each moment
+is looked at twice, with a control read between: that nothing was touched is mostly true, and never proven by one empty answer.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from adapters.erp.tryton import readings
 from adapters.erp.tryton.client import Tryton
 from adapters.errors import NeedsPerson
 from events.masterdata import Page, Record
@@ -50,11 +50,16 @@ class Source:
     """Those that a feed carries: what was never sold, or is no customer, is nobody's news."""
 
 
+_TIMES = ("since", "before", "started")
+
+
 @dataclass(frozen=True)
 class Cursor:
     """Naive server times. Without `started` the next walk has not begun."""
 
     since: dt.datetime | None = None
+    before: dt.datetime | None = None
+    """When the walk before began: what is later is looked at for the first time."""
     started: dt.datetime | None = None
     after: int = 0
     seen: tuple[str, ...] = ()
@@ -68,7 +73,7 @@ class Cursor:
             return cls()
         try:
             held = json.loads(text)
-            times = {name: dt.datetime.fromisoformat(held[name]) for name in ("since", "started") if name in held}
+            times = {name: dt.datetime.fromisoformat(held[name]) for name in _TIMES if name in held}
             shared = {mark: dt.datetime.fromisoformat(at) for mark, at in held.get("shared", {}).items()}
             return cls(after=int(held.get("after", 0)), seen=tuple(held.get("seen", ())), shared=shared, **times)
         except (ValueError, TypeError, AttributeError):
@@ -80,7 +85,7 @@ class Cursor:
             ) from None
 
     def __str__(self) -> str:
-        held: dict[str, Any] = {name: at.isoformat() for name, at in (("since", self.since), ("started", self.started)) if at}
+        held: dict[str, Any] = {name: at.isoformat() for name in _TIMES if (at := getattr(self, name))}
         rest = {"after": self.after, "seen": self.seen, "shared": {mark: at.isoformat() for mark, at in self.shared.items()}}
         return json.dumps(held | {name: value for name, value in rest.items() if value})
 
@@ -88,7 +93,7 @@ class Cursor:
 def walk(tryton: Tryton, source: Source, text: str) -> Iterator[Page]:
     """Every page of a walk, from wherever `text` stopped in it. At least one page, which may be empty."""
     cursor = Cursor.of(text)
-    readings.control(tryton)
+    tryton.control()
     now = _now(tryton)
     touched = source.touched(tryton, cursor.since) if cursor.since else Touched()
     started = cursor.started or now
@@ -104,9 +109,15 @@ def walk(tryton: Tryton, source: Source, text: str) -> Iterator[Page]:
         records = source.belongs(tryton, source.read(tryton, page, causes)) if page else []
         cursor = replace(cursor, after=page[-1] if page else cursor.after)
         if last:
-            behind = started - dt.timedelta(seconds=tryton.settings.overlap)
-            cursor = Cursor(since=behind, seen=tuple(sorted(cursor.shared)))
+            cursor = _after(cursor, started, tryton.settings.overlap)
         yield Page(records, str(cursor), last, total)
+
+
+def _after(cursor: Cursor, started: dt.datetime, overlap: float) -> Cursor:
+    """Where the next walk begins. Behind a first walk, which proves each of its pages, only the overlap counts."""
+    behind = started - dt.timedelta(seconds=overlap)
+    begin = min(behind, cursor.before or cursor.since or behind)
+    return Cursor(since=begin, before=started, seen=tuple(sorted(cursor.shared)))
 
 
 def _next(tryton: Tryton, model: str, domain: list[Any] | None, touched: Sequence[int], after: int) -> tuple[list[int], bool]:
@@ -115,7 +126,7 @@ def _next(tryton: Tryton, model: str, domain: list[Any] | None, touched: Sequenc
     if domain is None:
         return list(held[:PAGE]), len(held) <= PAGE
     wanted = [*domain, ("id", ">", after)]
-    found = tryton.call(f"{model}.search", wanted, 0, PAGE + 1, [("id", "ASC")], active_test=False)
+    found = tryton.search(model, wanted, limit=PAGE + 1, order=[("id", "ASC")], active_test=False)
     # beyond the last of a full answer there may be others that this search has not reached
     beside = [each for each in held if len(found) <= PAGE or each <= found[-1]]
     ids = sorted({*found, *beside})
