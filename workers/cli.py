@@ -261,7 +261,7 @@ def conformance(
 
 @app.command("new-adapter")
 def new_adapter(
-    role: Annotated[str, typer.Argument(help="`erp`.")],
+    role: Annotated[str, typer.Argument(help="`crm` or `erp`.")],
     name: Annotated[str, typer.Argument(help="Of the system, in small letters: it names the package and the adapter.")],
     into: Annotated[Path, typer.Option("--into", help="Where its folder is made.")] = Path(),
 ) -> None:

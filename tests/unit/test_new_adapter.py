@@ -50,43 +50,81 @@ address = {{ street = "Rua das Figueiras", number = "77", city = "Campinas", sta
 """
 
 
+_NOT_CHECKED = {
+    "erp": {
+        "a cancelled order is corrected in place",
+        "it writes no products",
+        "it creates no customers by record",
+        "its logins do not run out",
+    },
+    "crm": {"the only field that may be written is the one that people change here", "its logins do not run out"},
+}
+_FILES = ("__init__", "settings", "client", "translate", "records", "twin", "wire", "subject")
+
+
 @pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """One of each role, in a folder that was empty."""
     into = tmp_path_factory.mktemp("packages")
     assert new_adapter.run("erp", "zeta_nine", into) == 0
-    return into / "ponte-zeta_nine"
+    assert new_adapter.run("crm", "eta", into) == 0
+    return {"erp": into / "ponte-zeta_nine", "crm": into / "ponte-eta"}
 
 
-def test_a_new_adapter_passes_the_whole_kit_on_its_own_twin(package: Path) -> None:
+@pytest.fixture(scope="module")
+def package(packages: dict[str, Path]) -> Path:
+    return packages["erp"]
+
+
+@pytest.fixture(scope="module")
+def site(packages: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where both are installed, without a look at any registry."""
+    site = tmp_path_factory.mktemp("site")
+    build = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
+    ended = subprocess.run(
+        [*build, "--target", str(site), *map(str, packages.values())], check=False, capture_output=True, text=True
+    )
+    assert ended.returncode == 0, ended.stderr
+    return site
+
+
+@pytest.mark.parametrize("role", ["erp", "crm"])
+def test_a_new_adapter_passes_the_whole_kit_on_its_own_twin(packages: dict[str, Path], role: str) -> None:
+    package = packages[role]
     argv = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", str(package)]
     ended = subprocess.run(argv, cwd=package, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout[-4000:] + ended.stderr[-2000:]
     passed = re.search(r"(\d+) passed, (\d+) skipped", ended.stdout)
     assert passed is not None, ended.stdout
-    assert int(passed[1]) + int(passed[2]) == len(checks("erp"))
-    reasons = set(re.findall(r"unittest\.py:\d+: (.+)", ended.stdout))
-    assert reasons == {
-        "a cancelled order is corrected in place",
-        "it writes no products",
-        "it creates no customers by record",
-        "its logins do not run out",
-    }
+    assert int(passed[1]) + int(passed[2]) == len(checks(role))
+    assert set(re.findall(r"unittest\.py:\d+: (.+)", ended.stdout)) == _NOT_CHECKED[role]
 
 
-def test_nothing_of_the_example_is_left_in_it(package: Path) -> None:
+@pytest.mark.parametrize(("role", "name"), [("erp", "zeta_nine"), ("crm", "eta")])
+def test_nothing_of_the_example_is_left_in_it(packages: dict[str, Path], role: str, name: str) -> None:
+    package = packages[role]
     files = {
         file.relative_to(package).as_posix() for file in package.rglob("*") if file.is_file() and "__pycache__" not in file.parts
     }
-    assert {"pyproject.toml", "docs/zeta_nine.md", "tests/test_conformance.py"} <= files
-    assert {f"ponte_zeta_nine/{each}.py" for each in ("client", "translate", "erp", "records", "twin", "wire", "subject")} <= files
+    assert {"pyproject.toml", f"docs/{name}.md", "tests/test_conformance.py"} <= files
+    assert {f"ponte_{name}/{each}.py" for each in (*_FILES, role)} <= files
     for file in files:
-        assert "acme" not in (package / file).read_text().lower(), file
+        text = (package / file).read_text()
+        assert "acme" not in text.lower(), file
+        assert not re.search(r"\b(SPOKEN|ROLE|ADAPTER|FURTHER)\b", text), file
+    settings = (package / f"ponte_{name}" / "settings.py").read_text()
+    page = (package / "docs" / f"{name}.md").read_text()
+    assert set(re.findall(r"^    (\w+): .*", settings, re.M)) == set(re.findall(r"^\| `(\w+)`", page, re.M))
 
 
-def test_once_installed_ponte_runs_the_kit_over_it_on_a_live_system(package: Path, tmp_path: Path) -> None:
-    site = tmp_path / "site"
-    build = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*build, "--target", str(site), str(package)], check=True, capture_output=True)
+def test_once_installed_they_are_found_by_their_entry_points(site: Path) -> None:
+    argv = [sys.executable, "-m", "workers.cli", "conformance", "--list", "--json"]
+    ended = subprocess.run(argv, env=os.environ | {"PYTHONPATH": str(site)}, capture_output=True, text=True, check=True)
+    found = {each["name"]: each["role"] for each in json.loads(ended.stdout)}
+    assert {"zeta_nine": "erp", "eta": "crm"}.items() <= found.items()
+
+
+def test_once_installed_ponte_runs_the_kit_over_it_on_a_live_system(site: Path, tmp_path: Path) -> None:
     with running_twin() as twin:
         (tmp_path / "ponte.toml").write_text(_CONFIG.format(url=twin.url))
         (tmp_path / "samples.toml").write_text(_SAMPLES.format(customer=twin.buyer))
@@ -113,7 +151,7 @@ def test_once_installed_ponte_runs_the_kit_over_it_on_a_live_system(package: Pat
 @pytest.mark.parametrize(
     ("role", "name", "said"),
     [
-        ("crm", "zeta", "example of an `erp` only"),
+        ("shop", "zeta", "examples of `crm` and `erp` only"),
         ("erp", "Zeta-1", "no name of a package"),
         ("erp", "class", "no name of a package"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
@@ -11,7 +12,32 @@ from workers.commands.common import console
 from workers.config import ConfigError
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,30}")
-_EXAMPLE = "adapters.conformance.example"
+
+
+@dataclass(frozen=True)
+class _Example:
+    """What is copied for a role, and what differs in the files around it."""
+
+    source: str
+    spoken: str
+    adapter: str
+    further: str = ""
+    """Rows of the table of settings, beside those that both have."""
+
+
+_EXAMPLES = {
+    "erp": _Example("adapters.conformance.example", "an ERP", "AcmeErp"),
+    "crm": _Example(
+        "adapters.conformance.example_crm",
+        "a CRM",
+        "AcmeCrm",
+        """\
+| `returned_stage` | | id of the stage of deals whose order was returned |
+| `webhook_secret` | empty | what its webhooks are signed with, as `env:NAME` or `file:PATH`; empty: no webhooks, polls only |
+| `calls_per_minute` | `120` | what its account allows |
+""",
+    ),
+}
 _PYPROJECT = """\
 [build-system]
 requires = ["setuptools>=77"]
@@ -20,12 +46,12 @@ build-backend = "setuptools.build_meta"
 [project]
 name = "ponte-acme"
 version = "0.1.0"
-description = "Acme as an ERP of ponte."
+description = "Acme as SPOKEN of ponte."
 requires-python = ">=3.11"
 dependencies = ["ponte"]
 
-[project.entry-points."ponte.erp"]
-acme = "ponte_acme:AcmeErp"
+[project.entry-points."ponte.ROLE"]
+acme = "ponte_acme:ADAPTER"
 
 [project.entry-points."ponte.conformance"]
 acme = "ponte_acme.wire:AcmeWire"
@@ -50,7 +76,7 @@ from ponte_acme.twin import running_twin
 
 
 class TestConformance(Conformance):
-    role = "erp"
+    role = "ROLE"
 
     @pytest.fixture(scope="class")
     @staticmethod
@@ -61,13 +87,13 @@ class TestConformance(Conformance):
 _PAGE = """\
 # Acme
 
-An ERP of ponte, made from its example. As it stands it speaks to `twin.py` and to nothing else.
+Acme is SPOKEN of ponte, made from its example. As it stands it speaks to `twin.py` and to nothing else.
 
 ## What is to do
 
 1. `client.py`: the vendor's login, addresses and refusals; what an empty answer looks like, and what is never empty.
 2. `translate.py`: the vendor's words. Say beside each fact where you know it from.
-3. `erp.py`: the capabilities that it declares, then each call.
+3. `ROLE.py`: the capabilities that it declares, then each call.
 4. `twin.py`: the same answers as the vendor's, its faults of content included.
 5. `wire.py`: how each call looks on the wire. `subject.py`: what people do there.
 
@@ -80,7 +106,7 @@ Run `pytest` after each step: every check says in one sentence what it wants. Th
 |---|---|---|
 | `url` | | where its API answers |
 | `token` | | its key, as `env:NAME` or `file:PATH` |
-| `clock` | `"America/Sao_Paulo"` | zone of its times |
+FURTHER| `clock` | `"America/Sao_Paulo"` | zone of its times |
 | `deadline` | `12` | seconds of one call |
 | `settles_after` | `30` | seconds after which a lost create is done or never will be |
 """
@@ -88,8 +114,8 @@ Run `pytest` after each step: every check says in one sentence what it wants. Th
 
 def run(role: str, name: str, into: Path) -> int:
     problems = []
-    if role != "erp":
-        problems.append(f"{role!r}: there is an example of an `erp` only; for a CRM begin from one of adapters/crm")
+    if role not in _EXAMPLES:
+        problems.append(f"{role!r}: there are examples of {' and '.join(f'`{each}`' for each in sorted(_EXAMPLES))} only")
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
         problems.append(f"{name!r}: is no name of a package; use small letters, digits and _")
     folder = into / f"ponte-{name}"
@@ -97,7 +123,7 @@ def run(role: str, name: str, into: Path) -> int:
         problems.append(f"{folder}: is there already; nothing was changed")
     if problems:
         raise ConfigError(Path("new-adapter"), problems)
-    for file, text in files(name).items():
+    for file, text in files(role, name).items():
         path = folder / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
@@ -107,22 +133,30 @@ def run(role: str, name: str, into: Path) -> int:
     return 0
 
 
-def files(name: str) -> dict[str, str]:
+def files(role: str, name: str) -> dict[str, str]:
     """Every file of the package, by its path in the folder."""
-    package = f"ponte_{name}"
+    package, example = f"ponte_{name}", _EXAMPLES[role]
+    around = {"pyproject.toml": _PYPROJECT, "tests/test_conformance.py": _TEST, f"docs/{name}.md": _PAGE}
     found = {
-        "pyproject.toml": _PYPROJECT,
-        "tests/test_conformance.py": _TEST,
-        f"docs/{name}.md": _PAGE,
-        **{f"{package}/{each.name}": each.read_text(encoding="utf-8") for each in _sources()},
+        **{path: _fitted(text, role) for path, text in around.items()},
+        **{f"{package}/{each.name}": each.read_text(encoding="utf-8") for each in _sources(example)},
     }
     init = found[f"{package}/__init__.py"]
-    found[f"{package}/__init__.py"] = '"""Acme as an ERP of ponte."""\n' + init[init.index("\nfrom ") :]
+    found[f"{package}/__init__.py"] = f'"""Acme as {example.spoken} of ponte."""\n' + init[init.index("\nfrom ") :]
     return {path: _named(text, name) for path, text in found.items()}
 
 
-def _sources() -> list[resources.abc.Traversable]:
-    return [each for each in resources.files(_EXAMPLE).iterdir() if each.name.endswith(".py")]
+def _fitted(text: str, role: str) -> str:
+    """What stands in capitals, in the words of the role."""
+    example = _EXAMPLES[role]
+    words = {"SPOKEN": example.spoken, "ROLE": role, "ADAPTER": example.adapter, "FURTHER": example.further}
+    for word, said in words.items():
+        text = text.replace(word, said)
+    return text
+
+
+def _sources(example: _Example) -> list[resources.abc.Traversable]:
+    return [each for each in resources.files(example.source).iterdir() if each.name.endswith(".py")]
 
 
 def _named(text: str, name: str) -> str:
