@@ -65,6 +65,7 @@ class TrytonSubject(TrytonWire):
             "password": passwords["integration"],
             "overlap": 0,
             "settles_after": 0.1,
+            "unique_key": "module",
         }
 
     def settle(self, seconds: float) -> None:

@@ -10,9 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from adapters.conformance import checks
 from adapters.conformance.example.twin import TOKEN, running_twin
+from workers.cli import app
 from workers.commands import new_adapter
 from workers.config import ConfigError
 
@@ -117,9 +119,10 @@ def test_nothing_of_the_example_is_left_in_it(packages: dict[str, Path], role: s
     assert set(re.findall(r"^    (\w+): .*", settings, re.M)) == set(re.findall(r"^\| `(\w+)`", page, re.M))
 
 
-def test_once_installed_they_are_found_by_their_entry_points(site: Path) -> None:
-    argv = [sys.executable, "-m", "workers.cli", "conformance", "--list", "--json"]
-    ended = subprocess.run(argv, env=os.environ | {"PYTHONPATH": str(site)}, capture_output=True, text=True, check=True)
+def test_once_installed_they_are_found_by_their_entry_points(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(site)
+    ended = CliRunner().invoke(app, ["conformance", "--list", "--json"])
+    assert ended.exit_code == 0, ended.output
     found = {each["name"]: each["role"] for each in json.loads(ended.stdout)}
     assert {"zeta_nine": "erp", "eta": "crm"}.items() <= found.items()
 
