@@ -79,10 +79,8 @@ def _questions(on: Bench, orders: dict[str, ErpOrder]) -> dict[str, Callable[[Tr
         "what is missing": lambda erp: erp.missing(order, customer_id),
         "what it costs": lambda erp: erp.prices(order, customer_id),
         "who has the tax id": lambda erp: erp.find_customers(tax_id=who.tax_id),
-        "an order that waits": lambda erp: erp.order(orders["waiting"].id),
-        "an order with finance's words": lambda erp: erp.order(orders["refused"].id),
         "an order by its key": lambda erp: erp.find_orders(orders["refused"].key),
-        "what changed": lambda erp: list(erp.changed_orders(start)),
+        "what changed, with clicks and finance's words": lambda erp: list(erp.changed_orders(start)),
         "whether the key is unique": lambda erp: erp.capabilities.unique_order_key,
     }
 
