@@ -5,6 +5,7 @@ Any worker of the control lane may lead; a leadership is a leased row, so two be
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
@@ -179,13 +180,12 @@ def _since(room: Room, connection: str, bridge: Bridge, overlap: float) -> datet
 
 def _poll_crm(room: Room, name: str, bridge: Bridge) -> int:
     crm = room.crm(bridge.crm)
-    newest, deals = None, list[Deal]()
+    walk, deals = _Walk(), list[Deal]()
     for deal in crm.changed_deals(_since(room, bridge.crm, bridge, crm.capabilities.overlap)):
+        walk.saw(deal.changed_at)
         room.journal.publish(look_at_deal(room.journal, name, deal))
-        newest = max(newest or deal.changed_at, deal.changed_at)
         deals.append(deal)
-    if newest:
-        _move_cursor(room, bridge.crm, newest)
+    _move_cursor(room, bridge.crm, walk)
     figures.quoted(room, name, deals)
     open_deals.seen(room, name, deals)
     open_deals.work(room, name)
@@ -196,20 +196,38 @@ def _poll_erp(room: Room, bridges: Mapping[str, Bridge]) -> int:
     """One ERP may serve several bridges: each order belongs to the one that knows it, or whose key it bears."""
     first = min(bridges.values(), key=lambda each: each.start)
     erp = room.erp(first.erp)
-    newest, seen = None, 0
+    walk, seen = _Walk(), 0
     for order in erp.changed_orders(_since(room, first.erp, first, erp.capabilities.overlap)):
-        newest = max(newest or order.changed_at, order.changed_at)
+        walk.saw(order.changed_at)
         seen += 1
         owner = owner_of(room, bridges, order)
         if owner is not None:
             name, deal_id, row = owner
             room.journal.publish(order_events(name, deal_id, order, row))
-    if newest:
-        _move_cursor(room, first.erp, newest)
+    _move_cursor(room, first.erp, walk)
     return seen
 
 
-def _move_cursor(room: Room, connection: str, newest: datetime) -> None:
+class _Walk:
+    """How far the source is known once all of a poll was read: no further than to where it stood when the reading began.
+
+        reading   list of altered orders .. order 1, order 2, ... one call after another, for minutes .. order 300
+        finance                             alters order 1                                   moves order 300
+
+    The change of order 300 is seen, that of order 1 is not, and is older than an overlap. By the source's own time, with no look
+    at any clock: what was seen after so many seconds of reading changed no more than so many seconds after its beginning.
+    """
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self.known: datetime | None = None
+
+    def saw(self, changed_at: datetime) -> None:
+        moment = changed_at - timedelta(seconds=time.monotonic() - self._began)
+        self.known = moment if self.known is None else max(self.known, moment)
+
+
+def _move_cursor(room: Room, connection: str, walk: _Walk) -> None:
     known = room.journal.cursor(connection, "changes")
-    if known is None or datetime.fromisoformat(known) < newest:
-        room.journal.set_cursor(connection, "changes", newest.isoformat())
+    if walk.known is not None and (known is None or datetime.fromisoformat(known) < walk.known):
+        room.journal.set_cursor(connection, "changes", walk.known.isoformat())

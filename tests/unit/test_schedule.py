@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import select
@@ -44,10 +45,38 @@ def test_the_cursor_is_the_sources_time_and_stays_when_nothing_was_seen(stage: S
     deal = stage.win(5)
     stage.clock.forward(500)
     stage.poll("crm")
-    assert stage.journal.cursor("crm", "changes") == deal.changed_at.isoformat()
+    cursor = stage.journal.cursor("crm", "changes")
+    assert cursor is not None
+    assert timedelta() <= deal.changed_at - datetime.fromisoformat(cursor) < timedelta(minutes=1), "less what the reading took"
     stage.clock.forward(500)
     stage.poll("crm")
-    assert stage.journal.cursor("crm", "changes") == deal.changed_at.isoformat()
+    assert stage.journal.cursor("crm", "changes") == cursor
+
+
+@pytest.mark.parametrize("end", ["crm", "erp"])
+def test_what_changes_while_a_poll_reads_for_longer_than_its_overlap_is_seen_by_the_next_one(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    began = stage.clock()
+
+    def monotonic() -> float:
+        return (stage.clock() - began).total_seconds()
+
+    monkeypatch.setattr(schedule, "time", SimpleNamespace(monotonic=monotonic))
+    asked: list[datetime] = []
+
+    def changed(since: datetime) -> Iterator[SimpleNamespace]:
+        asked.append(since)
+        stage.clock.forward(600)  # one call after another
+        yield SimpleNamespace(changed_at=stage.clock(), id="1")
+
+    monkeypatch.setattr(schedule, "look_at_deal", lambda *_: [])
+    monkeypatch.setattr(schedule, "owner_of", lambda *_: None)
+    monkeypatch.setattr(schedule.open_deals, "seen", lambda *_: None)
+    monkeypatch.setattr(schedule.figures, "quoted", lambda *_: None)
+    monkeypatch.setattr(stage.crm if end == "crm" else stage.erp, f"changed_{'deals' if end == 'crm' else 'orders'}", changed)
+    assert [schedule.poll(stage.room, end), schedule.poll(stage.room, end)] == [1, 1]
+    assert asked[1] <= began, "whatever changed meanwhile is asked for"
 
 
 def test_a_poll_that_fails_half_way_leaves_the_cursor_and_the_next_one_sees_everything(stage: Stage) -> None:
