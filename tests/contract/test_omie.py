@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from adapters.erp.omie import OmieErp
+from adapters.erp.omie import OmieErp, readings
 from adapters.erp.omie.client import Omie
 from adapters.errors import Conflict, Misconfigured, NotFound, PonteError, Rejected, TryLater, UnknownOutcome
 from events.model import Address, ErpOrder, ErpStage, Verdict
 from sandbox import cast
 from tests.contract.omie_house import House, company, house, line, order, twin
+from tests.omie import Row
 
 __all__ = ("house", "twin")
 
@@ -349,6 +350,27 @@ def test_a_life_from_the_column_of_finance_to_the_customer(house: House) -> None
             assert (shipment.state, shipment.tracking) == ("shipped", "BR123")
     assert len(marks) == 1
     assert [each.state for each in seen.invoices] == ["cancelled"]
+
+
+def test_an_order_that_is_invoiced_between_two_calls_of_one_reading_has_no_invoice_taken_back(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = placed(house)
+    house.erp().submit(made.id)
+    for action in ("approve", "to_invoice"):
+        house.twin.finance(int(made.id), action)
+    asked = readings._stage_rows
+    done: list[str] = []
+
+    def invoiced_meanwhile(omie: Omie, which: Row, **more: bool) -> list[Row]:
+        if which.get("nCodPed") == int(made.id) and not done:
+            done.append("invoice")
+            house.twin.finance(int(made.id), "invoice")
+        return asked(omie, which, **more)
+
+    monkeypatch.setattr(readings, "_stage_rows", invoiced_meanwhile)
+    (seen,) = house.erp().changed_orders(made.changed_at)
+    assert done and (seen.stage, [each.state for each in seen.invoices]) == (ErpStage.INVOICED, ["posted"])
 
 
 @pytest.mark.parametrize(

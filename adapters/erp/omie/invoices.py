@@ -47,6 +47,12 @@ def of(omie: Omie, row: Row, way: Sequence[Move], stage_rows: Sequence[Row]) -> 
     return tuple(found.values())
 
 
+def refused(row: Row) -> bool:
+    """The order itself says that it has no invoice that stands."""
+    info = part(row, "infoCadastro")
+    return yes(info, "denegado") or yes(info, "cancelado")
+
+
 def _documents(omie: Omie, row: Row) -> list[Row]:
     head = part(row, "cabecalho")
     variants: list[Row] = [{"codigo_pedido": int(head["codigo_pedido"])}]

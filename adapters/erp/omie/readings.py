@@ -140,7 +140,15 @@ def created_for(omie: Omie, customer_id: str, since: dt.datetime) -> list[ErpOrd
 
 
 def whole(omie: Omie, row: Row) -> ErpOrder:
-    """With what stands beside it: its way through the columns and its invoices, kept as long as the order stays as it is."""
+    """With what stands beside it: its way through the columns and its invoices, kept as long as the order stays as it is.
+
+    An order may be invoiced between two of our calls:
+
+        ponte     reads the order: not invoiced                  reads its stages: invoice 1008 -> taken back?
+        finance                                   invoices it
+
+    So an invoice that the order does not know of is taken back only if the order, read again, is still the same.
+    """
     head = part(row, "cabecalho")
     omie.empty.over = True
     order_id, version = text(head, "codigo_pedido"), version_of(row)
@@ -150,6 +158,10 @@ def whole(omie: Omie, row: Row) -> ErpOrder:
         rows = [] if undecided(omie, row) else _stage_rows(omie, {"nCodPed": int(order_id)})
         way = moves(omie, rows, order_id)
         issued = invoices.of(omie, row, way, rows)
+        if any(each.state == "cancelled" for each in issued) and not invoices.refused(row):
+            again = _listed(omie, order_id)
+            if again is not None and version_of(again) != version:
+                return whole(omie, again)
         held = version, (way, issued)
         if not (yes(part(row, "infoCadastro"), "faturado") and not issued):  # its number is still on the way
             _keep(omie, order_id, held)
