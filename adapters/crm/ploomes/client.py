@@ -6,6 +6,7 @@ with an empty `value` (a customer's production notes), so absence is proven, nev
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -14,7 +15,7 @@ import httpx
 
 from adapters.crm.ploomes.settings import PloomesSettings, instant
 from adapters.errors import Misconfigured, NeedsPerson, NotFound, TryLater, UnknownOutcome
-from adapters.http import HttpClient, Takes, json_of
+from adapters.http import HttpClient, Takes, json_of, server_time
 from events.model import Owner
 
 Row = dict[str, Any]
@@ -37,6 +38,8 @@ class PloomesClient:
         self.name = name
         self.settings = settings
         self._user = ""
+        self.server_time: dt.datetime | None = None
+        """Ploomes' clock, as its last answer told it."""
         self.http = HttpClient(
             name,
             settings.url,
@@ -145,6 +148,7 @@ class PloomesClient:
         return str(row["Id"])
 
     def rows(self, response: httpx.Response, path: str) -> list[Row]:
+        self.server_time = server_time(response) or self.server_time
         if not response.is_success:
             self._refuse(response, path)
         if response.status_code == httpx.codes.NO_CONTENT or not response.content.strip():

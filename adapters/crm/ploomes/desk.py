@@ -49,7 +49,7 @@ class PloomesCrm:
             webhooks=True,
             calls_per_minute=int(settings.calls_per_minute * settings.share),
             page=300,
-            overlap=120.0,
+            overlap=settings.overlap,
             changed_since_granularity=0.001,
         )
         self._client = PloomesClient(name, settings, budget=budget, guard=guard)

@@ -105,6 +105,8 @@ class PloomesSettings(BaseModel):
     """Seconds of one question or change that takes several calls. Below the lease."""
     settles_after: float = Field(default=30.0, ge=0)
     """Seconds until a create whose answer was lost has been done or never will be: Ploomes ends a request after about 30."""
+    overlap: float = Field(default=120.0, ge=0)
+    """Seconds by which each poll begins before the end of the last one. Far more than a request may take (about 30)."""
     returned_stage_id: int
     """Stage for deals whose order was returned."""
     fields: PloomesFields = PloomesFields()

@@ -24,9 +24,6 @@ from adapters.errors import NeedsPerson
 from events.masterdata import Kind, Page
 from events.model import Owner
 
-OVERLAP = 120.0
-"""Seconds. Far more than a request may take (about 30)."""
-
 
 @dataclass(frozen=True)
 class Place:
@@ -60,6 +57,7 @@ class Place:
 class Feed:
     def __init__(self, client: PloomesClient, translator: Translator) -> None:
         self._client, self._translator, self._zone = client, translator, client.settings.zone
+        self._overlap = client.settings.overlap
 
     def pages(self, kind: Kind, cursor: str) -> Iterator[Page]:
         """See `RecordFeed.changed_records`. A first load's last page leads to the changes made since it began."""
@@ -128,8 +126,10 @@ class Feed:
         return Page(tuple(self._translator.record(kind, row) for row in rows), place.text(), last, total)
 
     def _place(self, row: Row) -> Place:
-        age = dt.datetime.now(dt.UTC) - instant(row["LastUpdateDate"], self._zone)
-        return Place(at=row["LastUpdateDate"], id=row["Id"], settled=age.total_seconds() > OVERLAP)
+        # by Ploomes' own clock: one of ours that is ahead would take for old what was changed just now
+        now = self._client.server_time or dt.datetime.now(dt.UTC)
+        age = now - instant(row["LastUpdateDate"], self._zone)
+        return Place(at=row["LastUpdateDate"], id=row["Id"], settled=age.total_seconds() > self._overlap)
 
     def _moved(self, row: Row, place: Place) -> bool:
         return instant(row["LastUpdateDate"], self._zone) > instant(place.at, self._zone)
@@ -138,5 +138,5 @@ class Feed:
         return f"(LastUpdateDate gt {place.at} or (LastUpdateDate eq {place.at} and Id gt {place.id}))"
 
     def _earlier(self, mark: str) -> str:
-        moment = instant(mark, self._zone) - dt.timedelta(seconds=OVERLAP)
+        moment = instant(mark, self._zone) - dt.timedelta(seconds=self._overlap)
         return moment.astimezone(self._zone).isoformat(timespec="milliseconds")
