@@ -74,9 +74,11 @@ class Journal(History, Books, Desk, Batches, Reviews, Hands, Keeping, Marks, Wor
     def publish(self, new: Sequence[NewEvent]) -> list[str]:
         """Put events into the journal and their mailboxes, all or none; then ring. Returns the ids that were new.
 
-        A known id is ignored: the same fact twice is one event.
+        A known id is ignored: the same fact twice is one event. What is known already costs a reading, and no writer's place.
         """
-        return self._write(lambda tx: tx.publish(new))
+        with self.db.reading() as conn:
+            fresh = line.unknown(conn, new)
+        return self._write(lambda tx: tx.publish(fresh)) if fresh else []
 
     def hint(self, new: NewEvent) -> str | None:
         """Publish a reason to look, unless a look at the same thing waits unclaimed: a look not yet begun sees everything.

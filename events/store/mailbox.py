@@ -89,6 +89,14 @@ def when(now: dt.datetime) -> dict[str, dt.datetime]:
     return {"now": now, "too_far": now + LONGEST_LEASE}
 
 
+def unknown(conn: Connection, new: Sequence[NewEvent]) -> list[NewEvent]:
+    """Those whose ids the journal does not have. Between this look and `insert` another one may publish the same."""
+    known: set[str] = set()
+    for ids in chunks([each.event_id for each in new]):
+        known.update(conn.execute(select(events.c.id).where(events.c.id.in_(ids))).scalars())
+    return [each for each in new if each.event_id not in known]
+
+
 def insert(conn: Connection, new: Sequence[NewEvent], now: dt.datetime) -> list[NewEvent]:
     """Journal row, payload and mailbox row of each event not yet known, in the order given. Returns those."""
     by_id: dict[str, NewEvent] = {}

@@ -182,6 +182,17 @@ def always_news(original: Function, switch: Switch) -> Function:
     return insert
 
 
+def nothing_is_known(original: Function, switch: Switch) -> Function:
+    def unknown(conn: Connection, new: Sequence[NewEvent]) -> list[NewEvent]:
+        if switch.off:
+            return list(new)
+        fresh: list[NewEvent] = original(conn, new)
+        switch.caught(len(fresh) < len(new))
+        return fresh
+
+    return unknown
+
+
 def no_sweep(original: Function, switch: Switch) -> Function:
     def sweep(room: Room, *queued: Any) -> int:
         return 0 if switch.off else original(room, *queued)

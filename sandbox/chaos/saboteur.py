@@ -93,7 +93,11 @@ SAFEGUARDS: tuple[Safeguard, ...] = (
         "of one thing's events only the head of the line is worked",
         (Patch(f"{_LINE}:is_head", sabotage.anywhere_in_line),),
     ),
-    Safeguard("event_identity", "the same fact seen twice is one event", (Patch(f"{_LINE}:insert", sabotage.always_news),)),
+    Safeguard(
+        "event_identity",
+        "the same fact seen twice is one event",
+        (Patch(f"{_LINE}:unknown", sabotage.nothing_is_known), Patch(f"{_LINE}:insert", sabotage.always_news)),
+    ),
     Safeguard("sweep", "whatever is due and was not rung is rung again", (Patch("workers.schedule:sweep", sabotage.no_sweep),)),
     Safeguard(
         "settling_time",
