@@ -9,12 +9,15 @@ never kept for later (no ETA, no countdown: Redis re-runs them past the visibili
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import structlog
 from celery import Celery, bootsteps, current_task, signals
+from celery.schedules import schedule
 from kombu.entity import Exchange, Queue
 
 from events.catalogue import EVENTS, Lane
@@ -101,7 +104,8 @@ def settings(config: Config) -> dict[str, Any]:
         "timezone": "UTC",
         "enable_utc": True,
         "beat_schedule": _beat(config),
-        "beat_schedule_filename": str(config.home / "beat-schedule"),
+        # remembers nothing: what beats every few seconds may beat once more after a restart
+        "beat_scheduler": "celery.beat:Scheduler",
     }
 
 
@@ -117,10 +121,19 @@ def _beat(config: Config) -> dict[str, dict[str, Any]]:
     return entries
 
 
+_BEGAN = datetime.now(UTC), time.monotonic()
+
+
+def _steady() -> datetime:
+    """Time that goes on whatever becomes of the host's clock: one set back by an hour would else silence beat for an hour."""
+    then, at = _BEGAN
+    return then + timedelta(seconds=time.monotonic() - at)
+
+
 def _entry(task: str, seconds: float, *args: str, lane: Lane = Lane.CONTROL) -> dict[str, Any]:
     return {
         "task": task,
-        "schedule": seconds,
+        "schedule": schedule(seconds, nowfun=_steady),
         "args": args,
         "options": {"expires": max(3 * seconds, 10), "queue": str(lane)},
     }

@@ -22,7 +22,7 @@ from adapters.method_budget import MethodBudget, Places
 from adapters.ports import Channel, CrmDesk, Erp
 from events.ring import Ring, silent
 from events.store import Journal
-from workers.clock import DatabaseClock
+from workers.clock import clock_of
 from workers.config import Bridge, Config, ConfigError, load
 from workers.stopping import stopping
 
@@ -208,11 +208,10 @@ _room_lock = threading.Lock()
 
 
 def open_journal(config: Config, ring: Ring = silent) -> Journal:
-    """On PostgreSQL it goes by the server's clock: the fleet's hosts need not agree."""
+    """It goes by its server's clock, or by its host's running time (`workers.clock`)."""
     config.home.mkdir(parents=True, exist_ok=True)
     journal = Journal(config.journal_url, ring=ring)
-    if not journal.db.is_sqlite:
-        journal.clock = DatabaseClock(journal.db)
+    journal.clock = clock_of(journal.db)
     return journal
 
 

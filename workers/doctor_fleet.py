@@ -91,8 +91,13 @@ def backlog(room: Room, _fix: bool) -> Iterator[Finding]:
 
 
 def clocks(room: Room, _fix: bool) -> Iterator[Finding]:
-    """Leases go by the journal's clock (PostgreSQL's own, or this host's), breakers by the broker's, budgets by each host's."""
+    """Leases go by the journal's clock (`workers.clock`), breakers and budgets by the broker's."""
     found = []
+    if room.journal.db.is_sqlite:
+        skew = _skew(room.journal.clock())
+        if skew > SKEW_SECONDS:
+            sentence = f"this host's clock was set by {skew:.0f} s since the journal's began: leases are right, times shown are not"
+            yield Finding("clock", False, sentence, "see that the host's clock is right now, then restart `ponte run`")
     if not room.journal.db.is_sqlite and room.journal.ready():
         with room.journal.db.reading() as conn:
             server: dt.datetime = conn.execute(text("SELECT clock_timestamp()")).scalar_one()

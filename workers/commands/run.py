@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from adapters.errors import PonteError
 from workers import fleet
 from workers.bootstrap import Room, open_journal
+from workers.clock import HostClock
 from workers.commands.common import SANDBOX_CONFIG, config_path, loaded
 from workers.commands.migrate import release_settings
 from workers.config import Config
@@ -67,6 +68,8 @@ def start(
     journal = open_journal(config)
     journal.migrate()
     release_settings(journal)
+    if isinstance(journal.clock, HostClock):
+        journal.clock.set_right()
     journal.close()
 
     def ready() -> int | None:
