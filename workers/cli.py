@@ -212,7 +212,9 @@ def chaos(
     seed: Annotated[int, typer.Option("--seed", min=0, help="What is drawn; 0: anew each time, and printed.")] = 0,
     erp: Annotated[str, typer.Option("--erp", help="`omie`: a twin with faults to order; `tryton`: a real ERP, slower.")] = "omie",
     journal: Annotated[str, typer.Option("--journal", help="`sqlite`, or an empty PostgreSQL's URL, or `env:NAME`.")] = "sqlite",
+    seeds: Annotated[str, typer.Option("--seeds", help="Several, one after the other, such as 1,2,3.")] = "",
     calm: Annotated[bool, typer.Option("--calm", help="Without any fault: the same people, the same verdict.")] = False,
+    fault: Annotated[list[str] | None, typer.Option("--fault", help="This fault and no other; may be repeated.")] = None,
     without: Annotated[
         list[str] | None, typer.Option("--without", help="Without this safeguard; may be repeated. `list` names all of them.")
     ] = None,
@@ -226,10 +228,14 @@ def chaos(
 
     if prove:
         raise typer.Exit(command.prove(home, only=only or (), seed=seed, machine=as_json))
-    off = tuple(without or ())
-    raise typer.Exit(
-        command.run(home, seed=seed, cases=cases, erp=erp, journal=journal, storm=not calm, without=off, machine=as_json)
-    )
+    from sandbox.chaos.play import Options
+
+    try:
+        chosen = [int(each) for each in seeds.split(",")] if seeds else [seed] if seed else []
+    except ValueError:
+        raise typer.BadParameter("--seeds takes whole numbers with commas between them") from None
+    options = Options(0, cases, erp, journal, storm=not calm, only=tuple(fault or ()), without=tuple(without or ()))
+    raise typer.Exit(command.run(home, options, seeds=chosen, machine=as_json))
 
 
 @app.command()

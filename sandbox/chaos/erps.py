@@ -40,7 +40,10 @@ class Books(Protocol):
 
     can_switch_faults: bool
 
-    def sales(self) -> list[Sale]: ...
+    def sales(self, recent: int = 0) -> list[Sale]:
+        """All of them; where the ERP can tell, only the `recent` ones that changed last."""
+        ...
+
     def approve(self, sale: str) -> None: ...
     def refuse(self, sale: str, why: str) -> None: ...
     def invoice(self, sale: str) -> None: ...
@@ -71,7 +74,8 @@ def system(name: str, home: Path, port: int) -> System:
     if name == "tryton":
         argv = ("-m", "sandbox.tryton.serve", "--home", str(home), "--port", str(port))
     else:
-        argv = ("-m", "sandbox.omie.serve", "--home", str(home), "--port", str(port), "--minute-seconds", "1")
+        twin = ("-m", "sandbox.chaos.part", "erp", "sandbox.omie.serve")
+        argv = (*twin, "--home", str(home), "--port", str(port), "--minute-seconds", "1")
     url = f"http://127.0.0.1:{port}"
     return System(f"the ERP ({name})", (sys.executable, *argv), url, home / "erp.log")
 
@@ -148,7 +152,7 @@ class TrytonBooks:
         settings = TrytonSettings(url=url, database="erp", user="admin", password=passwords["admin"])
         return cls(Finance.at(home, url), Tryton("administrator", settings))
 
-    def sales(self) -> list[Sale]:
+    def sales(self, recent: int = 0) -> list[Sale]:
         rows = self.finance.sales()
         lines: dict[int, list[tuple[str, str, str]]] = {}
         for row in self.admin.search_read("sale.line", [("type", "=", "line")], ["sale", "product.code", "quantity", "unit_price"]):

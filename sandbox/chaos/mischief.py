@@ -4,6 +4,7 @@ processes  a worker killed at random or at a step of its work, frozen past its l
            killed; everything killed at once; a second fleet on the same journal
 broker     killed, started without its data, flushed, full, slow
 journal    locked for longer than a lease, no room for another byte
+clocks     of some of the processes, or of all, an hour ahead or behind for a while
 systems    429, 500 before and after the work, answers lost, work that lands late, cut connections, garbage, stale and
            empty reads, the system itself killed
 webhooks   dropped, doubled, shuffled, delivered once more
@@ -34,9 +35,13 @@ from sandbox.chaos.crm import Crm
 from sandbox.chaos.erps import Books
 from sandbox.chaos.world import LEASE, SETTLES, World, until
 from workers.faults import STEPS
+from workers.fleet_status import read_status
 
 CRM_WRITES = r"POST|PATCH"
 FROZEN = LEASE * 1.6
+HOUR = 3600
+APART = LEASE * 2
+"""Seconds for which clocks stand apart: longer than a lease."""
 REPLAYED = 200
 
 
@@ -47,6 +52,8 @@ class Mischief:
     erp: Books
     chance: random.Random
     say: Callable[[str], None]
+    only: tuple[str, ...] = ()
+    """Faults by name, and no others; none: all."""
     done: Counter[str] = field(default_factory=Counter)
     kills: int = 0
     hits: int = 0
@@ -108,7 +115,7 @@ class Mischief:
     def all_faults(self) -> list[Callable[[], None]]:
         faults = [
             *(self.worker_killed, self.worker_killed, self.drain_killed_at_a_step, self.worker_frozen, self.worker_told_to_stop),
-            *(self.gateway_killed, self.beat_killed, self.everything_killed, self.second_fleet),
+            *(self.gateway_killed, self.beat_killed, self.everything_killed, self.second_fleet, self.clocks_apart),
             *(self.broker_killed, self.broker_lost, self.broker_flushed, self.broker_full, self.broker_slow),
             *(self.webhooks_dropped, self.webhooks_doubled, self.webhooks_shuffled, self.webhooks_replayed),
             *(self.journal_locked, self.disk_full, self.crm_killed, self.erp_killed),
@@ -116,7 +123,7 @@ class Mischief:
         ]
         if self.erp.can_switch_faults:
             faults += [self._erp_fault(kind) for kind in ERP_FAULTS]
-        return faults
+        return [each for each in faults if not self.only or each.__name__ in self.only]
 
     # --- processes
 
@@ -180,6 +187,18 @@ class Mischief:
     def second_fleet(self) -> None:
         with self.world.second_fleet():
             self._stop.wait(8)
+
+    def clocks_apart(self) -> None:
+        """Each part's clock is right, an hour ahead or an hour behind, one's at least is wrong, a restarted one's too."""
+        names = sorted(read_status(self.world.home).parts)
+        wrong = {name: self.chance.choice((-HOUR, 0, HOUR)) for name in names}
+        wrong[self.chance.choice(names)] = self.chance.choice((-HOUR, HOUR))
+        files = {self.world.faults / f"clock@{name}": seconds for name, seconds in wrong.items() if seconds}
+        for file, seconds in files.items():
+            file.write_text(str(seconds), encoding="ascii")
+        self._stop.wait(APART)
+        for file in files:
+            file.unlink(missing_ok=True)
 
     def _lanes_with_work(self) -> set[str]:
         """Lanes with something due or in flight."""

@@ -33,7 +33,7 @@ minute_seconds = 1
 deadline = {deadline}
 total_deadline = 4
 settles_after = {settles}
-overlap = 10
+overlap = 5
 
 [connections.erp.settings.stages]
 waiting = "10"
@@ -91,8 +91,8 @@ class OmieBooks:
 
     # --- reading
 
-    def sales(self) -> list[Sale]:
-        return [_sale(row) for row in self.admin("GET", "dump/sales")]
+    def sales(self, recent: int = 0) -> list[Sale]:
+        return [_sale(row) for row in self.admin("GET", f"dump/sales?recent={recent}" if recent else "dump/sales")]
 
     def customers(self) -> dict[str, list[dict[str, Any]]]:
         found: dict[str, list[dict[str, Any]]] = {}

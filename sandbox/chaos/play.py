@@ -26,13 +26,15 @@ from sandbox.chaos import erps, saboteur
 from sandbox.chaos.cases import Case, Play, Waits, draw
 from sandbox.chaos.crm import Crm
 from sandbox.chaos.judge import VIOLATIONS, Judge, Verdict, writes_of_the_bridge
-from sandbox.chaos.mischief import Mischief
+from sandbox.chaos.mischief import HOUR, Mischief
 from sandbox.chaos.seen import Seen
 from sandbox.chaos.sink import Sink
 from sandbox.chaos.world import World, build, until
 
 Say = Callable[[str], None]
 TICK = 1.0
+ARRIVE = 30
+"""New cases of one tick, at most."""
 HANDS = 4
 """People at work at one moment."""
 STUCK = 120.0
@@ -47,12 +49,14 @@ class Options:
     cases: int
     erp: str = "omie"
     journal: str = "sqlite"
-    at_once: int = 150
+    at_once: int = 400
     pause: tuple[float, float] = (0.5, 2.5)
     """Between two faults, seconds."""
     step_kills: float = 0.08
     """Share of the deals at one of whose steps a worker dies."""
     storm: bool = True
+    only: tuple[str, ...] = ()
+    """Faults by name, and no others; none: all, and kills at steps."""
     without: tuple[str, ...] = ()
     """Safeguards that are switched off (`sandbox.chaos.saboteur`)."""
 
@@ -63,6 +67,8 @@ class Report:
     seed: int
     erp: str
     journal: str
+    clocks: dict[str, int] = field(default_factory=dict)
+    """Seconds that the systems' clocks were ahead of the fleet's."""
     kills: int = 0
     kills_that_hit: int = 0
     steps: dict[str, int] = field(default_factory=dict)
@@ -114,7 +120,7 @@ def play(home: Path, options: Options, say: Say) -> Report:
     if home.exists():
         shutil.rmtree(home)
     home.mkdir(parents=True)
-    world = build(home, erp=options.erp, journal=options.journal)
+    world = build(home, erp=options.erp, journal=options.journal, apart=_clocks(options))
     world.sabotaged = bool(options.without)
     saboteur.switch_off(world.faults, options.without)
     sink = Sink(world.sink_port)
@@ -126,6 +132,13 @@ def play(home: Path, options: Options, say: Say) -> Report:
         sink.stop()
     report.seconds = round(time.monotonic() - began, 1)
     return report
+
+
+def _clocks(options: Options) -> tuple[int, int]:
+    """Seconds that the CRM's and the ERP's clocks are ahead of the fleet's: right, or an hour apart."""
+    chance = random.Random(options.seed + 2)
+    crm, erp = (chance.choice((-HOUR, 0, HOUR)) if options.storm else 0 for _ in range(2))
+    return crm, erp
 
 
 def quietly() -> None:
@@ -142,13 +155,15 @@ class _Chaos:
         self.crm = Crm(world.home, world.crm.url, world.down)
         self.erp = erps.books(world.erp_name, world.home, world.erp.url)
         self.seen = Seen(self.crm, self.erp)
-        self.mischief = Mischief(world, self.crm, self.erp, random.Random(options.seed + 1), say)
+        self.mischief = Mischief(world, self.crm, self.erp, random.Random(options.seed + 1), say, options.only)
+        if unknown := set(options.only) - {each.__name__ for each in self.mischief.all_faults()}:
+            raise RuntimeError(f"there is no fault {', '.join(sorted(unknown))} with this ERP; docs/chaos.md names them")
         self.cases = [self._case(number, kind) for number, kind in enumerate(draw(options.cases, self.chance))]
         self.finished = 0
 
     def _case(self, number: int, kind: Callable[[Case], Play]) -> tuple[Case, Callable[[Case], Play]]:
         arm: Callable[[str, random.Random], None] = partial(self.mischief.arm, share=self.options.step_kills)
-        if not self.options.storm:
+        if not self.options.storm or self.options.only:
             arm = lambda _deal, _chance: None  # noqa: E731
         chance = random.Random(self.options.seed * 1_000_003 + number)
         return Case(number, kind.__name__, self.crm, self.erp, chance, self.options.seed, arm), kind
@@ -184,7 +199,7 @@ class _Chaos:
         with ThreadPoolExecutor(HANDS, thread_name_prefix="person") as hands:
             while True:
                 tick = time.monotonic()
-                for _ in range(min(12, self.options.at_once - len(live))):
+                for _ in range(min(ARRIVE, self.options.at_once - len(live))):
                     if (one := next(coming, None)) is None:
                         exhausted = True
                         break
@@ -275,6 +290,7 @@ class _Chaos:
         mischief.count_steps()
         deaths = sum(mischief.steps.values())
         report = Report(options.cases, options.seed, options.erp, _engine(options), without=options.without)
+        report.clocks = dict(zip(("crm", "erp"), _clocks(options), strict=True))
         report.caught = dict(saboteur.catches(self.world.faults))
         report.kills, report.kills_that_hit = mischief.kills + deaths, mischief.hits + deaths
         report.steps, report.faults = dict(sorted(mischief.steps.items())), dict(sorted(mischief.done.items()))

@@ -9,6 +9,8 @@ from typing import Any
 from sandbox.chaos.crm import Crm, Row
 from sandbox.chaos.erps import Books, Sale
 
+RECENT, WHOLE = 300, 15
+"""How many orders are looked at that changed last; and of how many looks one is at all of them."""
 _KEY = re.compile(r"PONTE-main-(?P<deal>\d+)(?:\D\d+)?")
 
 
@@ -29,8 +31,12 @@ class Seen:
     sales: dict[str, list[Sale]] = field(default_factory=dict)
     """By deal."""
     _since: dict[str, str] = field(default_factory=dict)
+    _looks: int = 0
+    _by_id: dict[str, Sale] = field(default_factory=dict)
 
     def look(self) -> None:
+        """What failed half way is looked at whole the next time."""
+        looks, self._looks = self._looks, 0
         for what, into, key in (
             ("Deals", self.deals, "Id"),
             ("Products", self.products, "Code"),
@@ -39,10 +45,14 @@ class Seen:
             for row in self.crm.changed(what, self._since.get(what, "2000-01-01T00:00:00Z")):
                 into[str(row[key])] = row
                 self._since[what] = row["LastUpdateDate"]
+        if looks % WHOLE == 0:
+            self._by_id = {sale.id: sale for sale in self.erp.sales()}
+        else:
+            self._by_id |= {sale.id: sale for sale in self.erp.sales(RECENT)}
         found: dict[str, list[Sale]] = {}
-        for sale in self.erp.sales():
+        for sale in self._by_id.values():
             found.setdefault(deal_of(sale.key), []).append(sale)
-        self.sales = found
+        self.sales, self._looks = found, looks + 1
 
     def living(self, deal: str) -> Sale | None:
         """The deal's order in the ERP that is not cancelled."""

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
@@ -39,7 +39,7 @@ flower_port = {flower_port}
 order_workers = {order_workers}
 threads = 8
 lease_seconds = {lease}
-sweep_seconds = 0.5
+sweep_seconds = 1
 
 [connections.ploomes]
 role = "crm"
@@ -54,6 +54,7 @@ minute_seconds = 1
 deadline = {deadline}
 total_deadline = 4
 settles_after = {settles}
+overlap = 5
 returned_stage_id = 20004
 
 [connections.ploomes.settings.fields]
@@ -103,9 +104,14 @@ class System:
     log: Path
     process: subprocess.Popen[bytes] | None = None
 
+    def apart(self, seconds: int) -> None:
+        """Its clock from its next start on; of a twin only."""
+        self.log.with_name("faults").joinpath(f"clock@{self.log.stem}").write_text(str(seconds), encoding="ascii")
+
     def start(self) -> None:
         with self.log.open("ab") as out:
-            self.process = subprocess.Popen(self.argv, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+            environment = {**os.environ, "PONTE_FAULTS": str(self.log.with_name("faults"))}
+            self.process = subprocess.Popen(self.argv, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
         until(lambda: fleet.answers(self.url), f"{self.name} answers", alive=self.process)
 
     def kill(self) -> None:
@@ -258,18 +264,25 @@ def until(condition: Callable[[], bool], what: str, *, seconds: float = 180, ali
         time.sleep(0.1)
 
 
-def build(home: Path, *, erp: str = "omie", journal: str = "sqlite", order_workers: int = 2) -> World:
-    """A new world in `home`, its ends started. `erp`: `omie` (a twin) or `tryton` (real); `journal`: `sqlite` or a URL."""
+def build(
+    home: Path, *, erp: str = "omie", journal: str = "sqlite", order_workers: int = 2, apart: tuple[int, int] = (0, 0)
+) -> World:
+    """A new world in `home`, its ends started. `erp`: `omie` (a twin) or `tryton` (real); `journal`: `sqlite` or a URL.
+
+    `apart`: seconds that the twins' clocks are ahead, the CRM's and the ERP's; a real system's stays right.
+    """
     from sandbox.chaos import erps
 
     for folder in ("secrets", "faults"):
         (home / folder).mkdir(parents=True, exist_ok=True)
     crm_port, erp_port, broker, gateway, flower, sink = free_ports(6)
-    crm_argv = ("-m", "sandbox.ploomes.serve", "--home", str(home), "--port", str(crm_port), "--minute-seconds", "1")
+    twin = ("-m", "sandbox.chaos.part", "crm", "sandbox.ploomes.serve")
+    crm_argv = (*twin, "--home", str(home), "--port", str(crm_port), "--minute-seconds", "1")
     crm = System("the CRM's twin", (sys.executable, *crm_argv), f"http://127.0.0.1:{crm_port}", home / "crm.log")
     end = erps.system(erp, home, erp_port)
-    crm.start()
-    end.start()
+    for each, seconds in zip((crm, end), apart, strict=True):
+        each.apart(seconds)
+        each.start()
     path = home / "ponte.toml"
     path.write_text(
         TOML.format(
@@ -285,7 +298,8 @@ def build(home: Path, *, erp: str = "omie", journal: str = "sqlite", order_worke
             settles=SETTLES,
             fields=ploomes_fields(),
             erp=erps.connection(erp, home, erp_port),
-            start=datetime.now(UTC).isoformat(timespec="seconds"),
+            # by the CRM's clock
+            start=(datetime.now(UTC) + timedelta(seconds=apart[0])).isoformat(timespec="seconds"),
         ),
         encoding="utf-8",
     )

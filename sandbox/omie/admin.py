@@ -127,7 +127,8 @@ def routes(twin: Twin) -> list[Route]:
         if name == "orders":
             return [order(row) | {"pedido": public(row)} for row in sorted(view["orders"].values(), key=lambda row: row["Id"])]
         if name == "sales":
-            return [order(row) for row in view["orders"].values()]
+            # those that changed last stand last
+            return [order(row) for row in [*view["orders"].values()][-int(request.query_params.get("recent", 0)) :]]
         if name == "customers":
             return [
                 public(row) | dict(zip(("credit_limit", "credit_left"), credit(view, row["Id"]), strict=True))

@@ -11,8 +11,9 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -25,32 +26,45 @@ HOME = Path("var/chaos")
 LIST = "list"
 
 
-def run(
-    home: Path, *, seed: int, cases: int, erp: str, journal: str, storm: bool, without: Sequence[str] = (), machine: bool = False
-) -> int:
-    """0: nothing was broken; 1: something was, named with its seed; 2: it could not be played."""
-    from sandbox.chaos.play import Options, play
+def run(home: Path, options: Options, *, seeds: Sequence[int], machine: bool = False) -> int:
+    """One after the other, a world of its own for each seed; none: one that is drawn. `{seed}` in the journal's URL is filled in.
+
+    0: nothing was broken; 1: something was, named with its seed; 2: it could not be played.
+    """
+    from sandbox.chaos.play import play
     from sandbox.chaos.saboteur import BY_NAME
 
-    if LIST in without:
+    if LIST in options.without:
         return _listed(machine)
-    if unknown := sorted(set(without) - BY_NAME.keys()):
+    if unknown := sorted(set(options.without) - BY_NAME.keys()):
         return _no_such(unknown)
     home = home.resolve()
     if not _may_begin(home):
         return 2
+    journal = options.journal
     journal = os.environ.get(journal.removeprefix("env:"), "") if journal.startswith("env:") else journal
-    chosen = seed or random.SystemRandom().randrange(1, 1_000_000)
-    options = Options(seed=chosen, cases=cases, erp=erp, journal=journal, storm=storm, without=tuple(without))
-    try:
-        report = play(home, options, _say(machine))
-    except RuntimeError as error:
-        return _not_played(error, home)
+    reports = []
+    for seed in seeds or [random.SystemRandom().randrange(1, 1_000_000)]:
+        played = replace(options, seed=seed, journal=journal.replace("{seed}", str(seed)))
+        try:
+            reports.append(play(home, played, _say(machine)))
+        except RuntimeError as error:
+            return _not_played(error, home)
+        if not machine:
+            _print(reports[-1], played)
     if machine:
-        emit(report.document())
-    else:
-        _print(report, options)
-    return 0 if report.ok else 1
+        emit(reports[0].document() if len(reports) == 1 else _together([each.document() for each in reports]))
+    return 0 if all(each.ok for each in reports) else 1
+
+
+def _together(documents: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One document of several seeds: the violations of all, and each seed's own document."""
+    names = documents[0]["violations"]
+    return {
+        "ok": all(each["ok"] for each in documents),
+        "violations": {name: sum(each["violations"][name] for each in documents) for name in names},
+        "seeds": documents,
+    }
 
 
 def prove(home: Path, *, only: Sequence[str], seed: int, machine: bool) -> int:
@@ -142,5 +156,5 @@ def _print(report: Report, options: Options) -> None:
     if report.caught:
         out.print("caught by what was left: " + ", ".join(f"{name} {count}" for name, count in report.caught.items()))
     if not report.ok:
-        off = "".join(f" --without {name}" for name in options.without)
+        off = "".join(f" --without {name}" for name in options.without) + "".join(f" --fault {name}" for name in options.only)
         out.print(f"the same again: ponte chaos --seed {report.seed} --cases {report.cases} --erp {report.erp}{off}")
