@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import true
 from structlog.testing import capture_logs
 
+from adapters import gateway
 from adapters.budget import Budget
 from adapters.crm.ploomes import PloomesCrm, properties
 from adapters.crm.ploomes.records import writer
@@ -308,6 +309,22 @@ def test_one_that_is_told_hours_later_restores_nothing(house: House) -> None:
     row["New"]["LastUpdateDate"] = hours_ago.isoformat(timespec="milliseconds")
     house.receive(json.dumps(row).encode())
     assert house.work() == ["told_too_late"] and at.theirs not in house.held(at.path)
+
+
+@pytest.mark.parametrize("ahead", [2, -2], ids=["ahead", "behind"])
+def test_what_a_write_has_taken_is_put_back_though_our_clock_is_hours_from_theirs(
+    house: House, monkeypatch: pytest.MonkeyPatch, ahead: int
+) -> None:
+    class Apart(dt.datetime):
+        @classmethod
+        def now(cls, tz: dt.tzinfo | None = None) -> dt.datetime:  # type: ignore[override]
+            return dt.datetime.now(tz) + dt.timedelta(hours=ahead)
+
+    at = erased(house, "product")
+    monkeypatch.setattr(gateway, "datetime", Apart)
+    house.journal.clock = lambda: Apart.now(dt.UTC)
+    assert "put_back" in house.deliver()
+    assert house.held(at.path)[at.theirs] == TEXT
 
 
 def test_a_webhook_that_a_person_registered_makes_their_clearing_no_loss(house: House) -> None:

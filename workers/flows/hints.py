@@ -8,8 +8,9 @@ The one hint that is more than a reason to look tells what a write of our own to
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from adapters.errors import TryLater
 from events.catalogue import Lane
 from events.masterdata import Kind
 from events.model import Hint
@@ -50,13 +51,24 @@ def _put_back(room: Room, claim: Claim) -> Done:
     """People's words stand in this event: they go once it is done, and a replay finds nothing to restore."""
     event = claim.event
     hint = Hint(connection=event.connection, kind=event.subject_kind, id=event.subject_id, **event.payload)
-    if hint.at is None or event.occurred_at - hint.at > TOLD_WITHIN:
+    if hint.at is None or _told_after(room, claim, hint.at) > TOLD_WITHIN:
         outcome = Outcome.superseded("told_too_late")
     else:
         ours = frozenset() if hint.kind == "deal" else guard.written_over(ends(room, event.bridge, Kind(hint.kind)).rules)
         kept = room.crm(event.connection).put_back(hint, ours)
         outcome = Outcome.applied(code="put_back" if kept else "nothing_to_put_back")
     return Done(outcome, write=lambda tx: tx.erase_payload(event.id))
+
+
+def _told_after(room: Room, claim: Claim, at: datetime) -> timedelta:
+    """How long after that write its webhook came, by the CRM's own clock: ours may be an hour from it. Raises `TryLater`."""
+    event = claim.event
+    health = room.crm(event.connection).health()
+    if not health.reachable:
+        raise TryLater("unreachable", f"connection {event.connection} does not say what time it is", after=5)
+    if health.server_time is None:
+        return event.occurred_at - at
+    return health.server_time - (room.journal.clock() - event.observed_at) - at
 
 
 def _record_hinted(room: Room, claim: Claim) -> Done:
