@@ -101,12 +101,18 @@ def clocks(room: Room, _fix: bool) -> Iterator[Finding]:
     if not room.journal.db.is_sqlite and room.journal.ready():
         with room.journal.db.reading() as conn:
             server: dt.datetime = conn.execute(text("SELECT clock_timestamp()")).scalar_one()
-        found.append(("the journal's server", "leases go by the journal's, polls and notices may be off", _skew(server)))
+        found.append(
+            (
+                "the journal's server",
+                "leases go by the journal's; sweeps and polls may rest, tasks be due at other times",
+                _skew(server),
+            )
+        )
     try:
         with _client(room) as client:
             seconds, microseconds = client.time()
             moment = dt.datetime.fromtimestamp(int(seconds) + int(microseconds) / 1e6, dt.UTC)
-        found.append(("the broker", "the fleet may exceed a vendor's limit of calls", _skew(moment)))
+        found.append(("the broker", "what beat rings may be dropped as expired, so that sweeps and polls rest", _skew(moment)))
     except redis.RedisError:
         pass  # told by `broker`
     for whose, consequence, skew in found:
