@@ -228,7 +228,7 @@ def chaos(
 
     if prove:
         raise typer.Exit(command.prove(home, only=only or (), seed=seed, machine=as_json))
-    from sandbox.chaos.play import Options
+    from sandbox.chaos.report import Options
 
     try:
         chosen = [int(each) for each in seeds.split(",")] if seeds else [seed] if seed else []

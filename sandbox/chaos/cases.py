@@ -14,7 +14,7 @@ from typing import Any
 
 from stdnum.br import cnpj
 
-from sandbox.chaos.crm import LOST, OPEN, WON, Crm, Line, Row, in_the_erp
+from sandbox.chaos.crm import LOST, OPEN, WON, Crm, Line, in_the_erp
 from sandbox.chaos.erps import Books, Sale
 from sandbox.chaos.seen import Seen
 
@@ -309,7 +309,7 @@ def product_born_and_repriced(on: Case) -> Play:
     on.records.append(RecordEnd("product", code))
     yield lambda seen: code in seen.products
     picture, words = f"https://pictures.example/{code}.png", f"Texto do vendedor {on.number}"
-    _paint(on, code, picture, text, words)
+    on.crm.paint(code, text, words, ImageUrl=picture)
     new = Decimal("12.50") + on.chance.randint(1, 50)
     with on.catalogue:
         on.erp.set_price(code, new)
@@ -360,18 +360,6 @@ def customer_of_the_erp(on: Case) -> Play:
     on.crm.set_contact(contact, Email=mail)
     on.records[-1] = RecordEnd("customer", tax_id, crm={"Email": mail}, erp={"email": mail, "name": renamed})
     yield lambda seen: True
-
-
-def _paint(on: Case, code: str, picture: str, text: str, words: str) -> None:
-    """As the vendor's own screens do: the other custom fields are sent along, for a PATCH replaces them whole."""
-    row = on.crm.product(code)
-    kept = [
-        {name: value for name, value in each.items() if value is not None and (name == "FieldKey" or name.endswith("Value"))}
-        for each in row["OtherProperties"]
-        if each["FieldKey"] != text
-    ]
-    body: Row = {"ImageUrl": picture, "OtherProperties": [*kept, {"FieldKey": text, "BigStringValue": words}]}
-    on.crm.surely(lambda: on.crm.call("PATCH", f"/Products({row['Id']})", body), lambda: None)
 
 
 ORDERS: tuple[tuple[Callable[[Case], Play], int], ...] = (

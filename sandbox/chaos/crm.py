@@ -149,6 +149,20 @@ class Crm:
     def delete(self, deal: str) -> None:
         self.surely(lambda: self.call("DELETE", f"/Deals({deal})"), lambda: not self.deal(deal))
 
+    def paint(self, code: str, text: str, words: str, **columns: str) -> None:
+        """A product's text, with a picture perhaps; as the vendor's own screens save it.
+
+        The other custom fields are sent along, for a PATCH replaces them whole.
+        """
+        row = self.product(code)
+        kept = [
+            {name: value for name, value in each.items() if value is not None and (name == "FieldKey" or name.endswith("Value"))}
+            for each in row["OtherProperties"]
+            if each["FieldKey"] != text
+        ]
+        body: Row = {**columns, "OtherProperties": [*kept, {"FieldKey": text, "BigStringValue": words}]}
+        self.surely(lambda: self.call("PATCH", f"/Products({row['Id']})", body), lambda: None)
+
     # --- reading
 
     def deal(self, deal: str) -> Row:

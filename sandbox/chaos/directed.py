@@ -12,7 +12,7 @@ from sandbox.chaos.ground import Ground
 from sandbox.chaos.seen import Seen
 from sandbox.chaos.world import SETTLES
 
-NOTES, TASKS, CONTACTS = "/InteractionRecords", "/Tasks", "/Contacts"
+NOTES, TASKS, CONTACTS, PRODUCTS = "/InteractionRecords", "/Tasks", "/Contacts", "/Products"
 CHAT = "chat"
 CUSTOMERS = "main-customer"
 """What the steps of a batch of customers are laid for."""
@@ -241,6 +241,26 @@ def mapping_gone_wrong(on: Case, at: Ground) -> Play:
     on.erp.set_price(code, _PRICE + 2)
     on.records[-1] = RecordEnd("product", code, crm={"UnitPrice": _PRICE + 2}, erp={"price": _PRICE + 2})
     yield lambda seen: seen.products[code]["UnitPrice"] == _PRICE + 2
+
+
+def write_lands_on_a_text(on: Case, at: Ground) -> Play:
+    """The price's write is answered by a time-out; a salesperson writes a text; then the write lands, with the fields of before."""
+    code = f"CH-{on.seed}-{on.number:05d}"
+    text, words = on.crm.names["fields"]["product"]["sales_description"], f"Texto do vendedor {on.number}"
+    on.erp.add_product(code, f"Peça descrita {on.number}", _PRICE)
+    yield lambda seen: code in seen.products
+    yield at.passed(3)
+    at.crm.fault(kind="late", method="PATCH", path=PRODUCTS, seconds=120)
+    on.erp.set_price(code, _PRICE + 1)
+    yield at.hit("late")
+    on.crm.paint(code, text, words)
+    taken = at.came("put_back")
+    at.crm.clear_faults()  # what was to be done later is done now
+    on.records.append(RecordEnd("product", code, crm={"UnitPrice": _PRICE + 1, text: words}, erp={"price": _PRICE + 1}))
+    yield taken
+    if not at.off("put_back"):
+        yield lambda seen: seen.custom(seen.products[code], text) == words
+    yield at.passed(3)
 
 
 def answer_of_a_contact_lost(on: Case, at: Ground) -> Play:

@@ -6,7 +6,7 @@ Each takes the function as it is and a switch, and gives what stands in its plac
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -17,11 +17,12 @@ from sqlalchemy import ColumnElement, Connection, select, true, update
 
 from adapters.crm.ploomes.client import PloomesClient, Row
 from adapters.crm.ploomes.desk import PloomesCrm
+from adapters.crm.ploomes.taken import Taken
 from adapters.erp.omie import readings
 from adapters.erp.omie.client import Omie
 from adapters.errors import UnknownOutcome
 from events.masterdata import Kind, Record, Write
-from events.model import ErpOrder, Order
+from events.model import ErpOrder, Hint, Order
 from events.store import Claim, Intent, NewEvent, OrderRow, Outcome, Tx
 from events.store import mailbox as line
 from events.store.records import Bound, State
@@ -259,6 +260,18 @@ def never_sent_before(original: Function, switch: Switch) -> Function:
 
 
 # --- customers and products
+
+
+def left_taken(original: Function, switch: Switch) -> Function:
+    def put_back(self: Taken, hint: Hint, ours: Collection[str]) -> list[str]:
+        if switch.off:
+            switch.missed()
+            return []
+        kept: list[str] = original(self, hint, ours)
+        switch.caught(kept)
+        return kept
+
+    return put_back
 
 
 def mine_whoever_made_it(original: Function, switch: Switch) -> Function:

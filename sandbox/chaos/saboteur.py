@@ -133,6 +133,11 @@ SAFEGUARDS: tuple[Safeguard, ...] = (
         (Patch(f"{_RECORDS}.apply:check", sabotage.open_gate),),
     ),
     Safeguard(
+        "put_back",
+        "what a write of ours took from the salesperson is put back by that write's webhook",
+        (Patch(f"{_PLOOMES}.taken:Taken.put_back", sabotage.left_taken),),
+    ),
+    Safeguard(
         "record_fingerprint",
         "a record that says what it is known to say is no event",
         (Patch(f"{_RECORDS}.intake:known", sabotage.nothing_known),),

@@ -63,10 +63,10 @@ class Seen:
         return row["StatusId"] if row else None
 
     def status(self, deal: str) -> str:
-        return str(self._custom(self.deals.get(deal), self.crm.names["fields"]["deal"]["order_status"]) or "")
+        return str(self.custom(self.deals.get(deal), self.crm.names["fields"]["deal"]["order_status"]) or "")
 
     @staticmethod
-    def _custom(row: Row | None, key: str) -> Any:
+    def custom(row: Row | None, key: str) -> Any:
         for each in (row or {}).get("OtherProperties") or []:
             if each["FieldKey"] == key:
                 return each.get("StringValue") or each.get("BigStringValue")

@@ -91,6 +91,12 @@ STORMS: tuple[Storm, ...] = (
     ),
     Storm(("owner_gate",), "a mapping that writes the salesperson's text", directed.mapping_gone_wrong, ("owner_violations",)),
     Storm(
+        ("put_back",),
+        "a write lands late, upon a text that a salesperson saved meanwhile",
+        directed.write_lands_on_a_text,
+        ("owner_violations", "records_wrong"),
+    ),
+    Storm(
         ("record_fingerprint",),
         "none",
         directed.a_product_on_both_sides,

@@ -32,3 +32,11 @@ def test_a_short_storm_breaks_no_promise(tmp_path: Path) -> None:
     assert code == 0
     assert report["cases"] == 30 and report["faults"] and report["kills_that_hit"] >= 1
     assert report["writes"]["erp"] > 0 and report["messages"] > 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="chaos freezes and starves processes by Linux's own means")
+def test_clocks_an_hour_apart_break_no_promise(tmp_path: Path) -> None:
+    code, report = chaos(tmp_path, "--cases", "20", "--seed", "7", "--fault", "clocks_apart")
+    assert {name: count for name, count in report["violations"].items() if count} == {}, report["findings"]
+    assert code == 0
+    assert report["faults"].keys() == {"clocks_apart"} and report["clocks"] == {"crm": 0, "erp": 3600}

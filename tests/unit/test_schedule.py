@@ -20,6 +20,8 @@ from tests.stage import Stage, staged
 from workers import handling, schedule
 from workers.bootstrap import Room
 from workers.config import Bridge, Config, Connection
+from workers.flows import open_deals
+from workers.flows.masterdata import figures
 from workers.leading import leading
 from workers.routes import ROUTES
 
@@ -72,8 +74,8 @@ def test_what_changes_while_a_poll_reads_for_longer_than_its_overlap_is_seen_by_
 
     monkeypatch.setattr(schedule, "look_at_deal", lambda *_: [])
     monkeypatch.setattr(schedule, "owner_of", lambda *_: None)
-    monkeypatch.setattr(schedule.open_deals, "seen", lambda *_: None)
-    monkeypatch.setattr(schedule.figures, "quoted", lambda *_: None)
+    monkeypatch.setattr(open_deals, "seen", lambda *_: None)
+    monkeypatch.setattr(figures, "quoted", lambda *_: None)
     monkeypatch.setattr(stage.crm if end == "crm" else stage.erp, f"changed_{'deals' if end == 'crm' else 'orders'}", changed)
     assert [schedule.poll(stage.room, end), schedule.poll(stage.room, end)] == [1, 1]
     assert asked[1] <= began, "whatever changed meanwhile is asked for"

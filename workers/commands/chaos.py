@@ -20,7 +20,7 @@ from rich.console import Console
 from workers.commands.common import console, emit
 
 if TYPE_CHECKING:
-    from sandbox.chaos.play import Options, Report
+    from sandbox.chaos.report import Options, Report
 
 HOME = Path("var/chaos")
 LIST = "list"
