@@ -9,11 +9,8 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, cast
-
-from pydantic import ValidationError
 
 from adapters.breaker import Breaker, LeftAlone
 from adapters.budget import Budget, LaneBudget
@@ -23,7 +20,7 @@ from adapters.ports import Channel, CrmDesk, Erp
 from events.ring import Ring, silent
 from events.store import Journal
 from workers.clock import clock_of
-from workers.config import Bridge, Config, ConfigError, load
+from workers.config import Bridge, Config, ConfigError, adapter, load, settings_of
 from workers.stopping import stopping
 
 CONFIG_ENV = "PONTE_CONFIG"
@@ -79,7 +76,7 @@ class Room:
         with self._lock:
             made = self._made.get(name)
             try:
-                resolved = self.config.resolve(self.config.connections[name].settings)
+                resolved = self.config.resolve(self.config.connections[name].settings, ("connections", name, "settings"))
             except ConfigError as error:
                 if made is None:
                     raise _settings_wrong(name, error.problems) from None
@@ -91,13 +88,10 @@ class Room:
     def _build(self, name: str, resolved: dict[str, Any]) -> Any:
         connection = self.config.connections[name]
         try:
-            factory, settings_type = adapter(connection.role, connection.adapter)
-            settings = settings_type(**resolved)
-        except ConfigError as error:  # no such adapter
+            factory, model = adapter(connection.role, connection.adapter)
+            settings = settings_of(self.config, name, resolved, model)
+        except ConfigError as error:
             raise _settings_wrong(name, error.problems) from None
-        except ValidationError as error:
-            found = [f"{'.'.join(map(str, each['loc']))} ({each['type']})" for each in error.errors(include_input=False)]
-            raise _settings_wrong(name, found) from None
         return factory(name, settings, budget=self._budget(name, settings), guard=self.breaker(name))
 
     def _budget(self, name: str, settings: Any) -> LaneBudget | MethodBudget | None:
@@ -191,16 +185,6 @@ class Named:
         except PonteError as error:
             error.connection = error.connection or self._name
             raise
-
-
-def adapter(role: str, name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """The factory and the settings model of an adapter, found by entry point `ponte.crm` or `ponte.erp`."""
-    known = {each.name: each for each in entry_points(group=f"ponte.{role}")}
-    if name not in known:
-        names = ", ".join(sorted(known)) or "none"
-        raise ConfigError(Path(), [f"adapter {name!r}: no {role} adapter of that name is installed; known: {names}"])
-    factory = known[name].load()
-    return factory, factory.Settings
 
 
 _rooms: list[Room] = []

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from workers import cli_journal, cli_own
+from workers import cli_config, cli_journal, cli_own
 from workers.cli_journal import AsJson, ConfigPath
 
 app = typer.Typer(
@@ -97,6 +97,7 @@ def explain(
 
 cli_journal.register(app)
 cli_own.register(app)
+cli_config.register(app)
 
 
 @app.command()

@@ -8,8 +8,8 @@ from __future__ import annotations
 import datetime as dt
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 
-from pydantic import ValidationError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
@@ -17,9 +17,10 @@ from adapters.errors import PonteError
 from adapters.ports import CrmDesk, Erp, Health
 from events.model import Owner
 from events.store.trouble import trouble_of
-from workers.bootstrap import Room, adapter, open_journal
+from workers.bootstrap import Room, open_journal
 from workers.broker import broker_findings, secret_file
-from workers.config import Config, ConfigError, Connection
+from workers.config import Config, ConfigError, Connection, Way, settings_of
+from workers.doctor_config import layers
 from workers.doctor_fleet import backlog, clocks, fleet, one_fleet
 from workers.doctor_webhooks import webhooks
 from workers.findings import SKEW_SECONDS, Finding
@@ -41,7 +42,7 @@ def examine(config: Config, *, fix: bool = False) -> Iterator[Finding]:
         # made by the first `ponte run`; without it nothing below could even say that the fleet was never started
         secret_file(config.home / "secrets" / "broker")
     room = Room(config, open_journal(config))
-    for check in (ground, broker, journal, clocks, ends, fleet, backlog, one_fleet):
+    for check in (layers, ground, broker, journal, clocks, ends, fleet, backlog, one_fleet):
         try:
             yield from check(room, fix)
         except Exception as error:  # a check that fails is a finding, not the end of the examination
@@ -59,10 +60,12 @@ def secrets(config: Config) -> Iterator[Finding]:
     for name, connection in config.connections.items():
         yield _settings(config, name, connection)
     for name, bridge in config.bridges.items():
-        for reference in (*bridge.notices.channels, *bridge.notices.finance_channels):
-            finding = _secret(f"bridge {name} channel", lambda reference=reference: config.secret(reference))  # type: ignore[misc]
-            if not finding.ok:
-                yield finding
+        for key in ("channels", "finance_channels"):
+            for number, reference in enumerate(getattr(bridge.notices, key)):
+                way: Way = ("bridges", name, "notices", key, number)
+                finding = _secret(f"bridge {name} channel", partial(config.secret, reference, way))
+                if not finding.ok:
+                    yield finding
 
 
 def _secret(name: str, read: Callable[[], str]) -> Finding:
@@ -75,13 +78,9 @@ def _secret(name: str, read: Callable[[], str]) -> Finding:
 
 def _settings(config: Config, name: str, connection: Connection) -> Finding:
     try:
-        _, settings = adapter(connection.role, connection.adapter)
-        built = settings(**config.resolve(connection.settings))
+        built = settings_of(config, name)
     except ConfigError as error:
-        return Finding(f"{name} settings", False, error.problems[0], f"correct [connections.{name}]", Owner.INTEGRATOR)
-    except ValidationError as error:
-        keys = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_input=False))
-        return Finding(f"{name} settings", False, keys, f"correct [connections.{name}.settings]", Owner.INTEGRATOR)
+        return Finding(f"{name} settings", False, "\n".join(error.problems), f"correct [connections.{name}]", Owner.INTEGRATOR)
     deadline: float = getattr(built, "total_deadline", getattr(built, "deadline", 0.0))
     if deadline >= config.ponte.lease_seconds:
         return Finding(
@@ -210,8 +209,6 @@ def ends(room: Room, fix: bool) -> Iterator[Finding]:
             )
         except ConfigError as error:
             yield Finding(name, False, error.problems[0], f"correct [connections.{name}]", Owner.INTEGRATOR)
-        except ValidationError:
-            continue  # told by `secrets`
 
 
 def _health(name: str, health: Health) -> Iterator[Finding]:

@@ -85,8 +85,11 @@ def samples() -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     return {**FACTS, **_SAMPLE}, {**FACTS, "owner_word": "", "reasons": "", "given_reasons": False}
 
 
-def problems(texts: Mapping[str, OwnTexts], kinds: Mapping[str, object]) -> Iterator[str]:
-    """A sentence each: the key beneath `notices`, what is wrong, and the cure."""
+Problem = tuple[tuple[str, ...], str, str]
+"""Way beneath `notices`, cause, cure."""
+
+
+def problems(texts: Mapping[str, OwnTexts], kinds: Mapping[str, object]) -> Iterator[Problem]:
     if not texts and not kinds:
         return  # what follows needs libraries that take a while to load
     from babel import Locale, UnknownLocaleError
@@ -95,40 +98,40 @@ def problems(texts: Mapping[str, OwnTexts], kinds: Mapping[str, object]) -> Iter
     from workers.texts import table
     from workers.texts.notice import KINDS
 
-    yield from _unknown("kinds", kinds, KINDS)
+    yield from _unknown(("kinds",), kinds, KINDS)
     for language, own in texts.items():
-        key = f"texts.{language}"
+        way = ("texts", language)
         try:
             Locale.parse(language.replace("_", "-"), sep="-")
         except (UnknownLocaleError, ValueError):
-            yield f"{key}: is no language that dates and money can be written in; use a tag such as pt-BR, en or es"
+            yield way, "is no language that dates and money can be written in", "use a tag such as pt-BR, en or es"
             continue
-        yield from _unknown(f"{key}.notices", own.notices, KINDS)
-        yield from _unknown(f"{key}.owners", own.owners, [str(each) for each in Owner])
-        yield from _unknown(f"{key}.words", own.words, table("en")["words"])
+        yield from _unknown((*way, "notices"), own.notices, KINDS)
+        yield from _unknown((*way, "owners"), own.owners, [str(each) for each in Owner])
+        yield from _unknown((*way, "words"), own.words, table("en")["words"])
         for code in own.reasons:
             if not _CODE.fullmatch(code):
-                yield f"{key}.reasons.{code}: is no code of a reason; they are written like credit_limit"
+                yield (*way, "reasons", code), "is no code of a reason", "they are written like credit_limit"
         for section, samples_ in (("notices", samples()), ("reasons", _reasons())):
             for name, words in getattr(own, section).items():
                 for part, template in words.model_dump(exclude_none=True).items():
                     if wrong := wrong_with(template, language, samples_):
-                        yield f"{key}.{section}.{name}.{part}: {wrong}"
+                        yield (*way, section, name, part), *wrong
 
 
 def _reasons() -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    return REASON, {**dict.fromkeys(REASON, ""), "details": {}}
+    return REASON, {**{key: "" for key in REASON}, "details": {}}
 
 
-def _unknown(key: str, given: Mapping[str, Any], known: Any) -> Iterator[str]:
+def _unknown(way: tuple[str, ...], given: Mapping[str, Any], known: Any) -> Iterator[Problem]:
     for name in given:
         if name not in known:
             near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5) or sorted(known)
-            yield f"{key}.{name}: there is none of that name; did you mean {', '.join(near)}?"
+            yield (*way, name), "there is none of that name", f"did you mean {', '.join(near)}?"
 
 
-def wrong_with(template: str, language: str, samples_: tuple[Mapping[str, Any], ...]) -> str:
-    """What is wrong with a template that will be given such values, and the cure; empty: nothing."""
+def wrong_with(template: str, language: str, samples_: tuple[Mapping[str, Any], ...]) -> tuple[str, str] | None:
+    """What is wrong with a template that will be given such values, and the cure."""
     from jinja2 import TemplateError, TemplateSyntaxError, meta
 
     from workers.texts import environment, lenient
@@ -138,11 +141,11 @@ def wrong_with(template: str, language: str, samples_: tuple[Mapping[str, Any], 
         strange = sorted(meta.find_undeclared_variables(made.parse(template)) - samples_[0].keys())
         if strange:
             near = difflib.get_close_matches(strange[0], list(samples_[0]), n=3, cutoff=0.5) or sorted(samples_[0])
-            return f"{strange[0]!r} is nothing that this text is told; use {', '.join(near)}"
+            return f"{strange[0]!r} is nothing that this text is told", f"use {', '.join(near)}"
         for each in samples_:
             made.from_string(template).render(**{key: lenient(value) if key == "details" else value for key, value in each.items()})
     except TemplateSyntaxError as error:  # an unknown filter, too
-        return f"is no valid template ({error.message}); the templates are Jinja2's"
+        return f"is no valid template ({error.message})", "the templates are Jinja2's"
     except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
-        return f"fails when it is written ({error}); a value may be empty: ask {{% if value %}} first"
-    return ""
+        return f"fails when it is written ({error})", "a value may be empty: ask {% if value %} first"
+    return None

@@ -76,7 +76,7 @@ def test_every_check_has_a_name_of_its_own_a_role_and_a_sentence() -> None:
     [
         ("nobody", {}, "none of that name is installed"),
         ("tryton", {}, "0 connections of adapter 'tryton'"),
-        ("omie", {}, r"settings: app_secret \(missing\)"),
+        ("omie", {}, r"ponte\.toml:\d+: connections\.erp\.settings\.app_secret: is missing"),
         ("omie", {"connection": "other"}, "0 connections"),
     ],
 )

@@ -101,7 +101,7 @@ WRONG = [
     ("connections.money.adapter", ..., "connections.money.adapter", "add it"),
     ("connections.money.poll_seconds", float("nan"), "connections.money.poll_seconds", "finite"),
     ("connections.money.poll_seconds", float("inf"), "connections.money.poll_seconds", "finite"),
-    ("connections.a:b", {"role": "erp", "adapter": "x"}, "connections.a:b", "letters, digits"),
+    ("connections.a:b", {"role": "erp", "adapter": "x"}, 'connections."a:b"', "letters, digits"),
     ("bridges.main.crm", "sails", "bridges.main.crm", "the connections are money, sales"),
     ("bridges.main.crm", "money", "bridges.main.crm", "role 'crm'"),
     ("bridges.main.start", ..., "bridges.main.start", "add it"),
@@ -113,14 +113,19 @@ WRONG = [
     ("bridges.main.orders.after_approval", "maybe", "bridges.main.orders.after_approval", "'refuse' or 'new_round'"),
     ("bridges.main.notices.timezone", "Brasilia", "bridges.main.notices.timezone", "America/Sao_Paulo"),
     ("bridges.main.notices.timezone", "../../etc/passwd", "bridges.main.notices.timezone", "America/Sao_Paulo"),
-    ("bridges.other", RIGHT["bridges"]["main"], "bridges", "exactly one"),
+    ("bridges.other", RIGHT["bridges"]["main"], "bridges.other.crm", "exactly one"),
 ]
 
 
 @pytest.mark.parametrize(("path", "value", "key", "cure"), WRONG, ids=[f"{case[0]}={case[1]}"[:60] for case in WRONG])
 def test_a_wrong_key_is_named_with_its_cure(path: str, value: Any, key: str, cure: str) -> None:
-    found = problems(changed(path, value))
-    assert any(each.startswith(f"{key}: ") and cure in each for each in found), found
+    text = changed(path, value)
+    found = problems(text)
+    (line,) = {
+        number for number, each in enumerate(text.splitlines(), 1) if each.startswith(f'"{key.split(".", maxsplit=1)[0]}"')
+    } or {0}
+    place = f"ponte.toml:{line}: " if line else "ponte.toml: "
+    assert any(each.startswith(f"{place}{key}: ") and cure in each for each in found), found
 
 
 def test_every_problem_is_listed_at_once() -> None:
@@ -128,7 +133,7 @@ def test_every_problem_is_listed_at_once() -> None:
     table["bridges"]["main"] |= {"crm": "nowhere", "erp": "sales"}
     assert len(problems(toml(table))) == 2
     table["ponte"] |= {"threads": 0, "nonsense": 1}
-    assert [each.split(":")[0] for each in problems(toml(table))] == ["ponte.threads", "ponte.nonsense"]
+    assert [each.split(": ", 2)[1] for each in problems(toml(table))] == ["ponte.threads", "ponte.nonsense"]
 
 
 @pytest.mark.parametrize("text", [b"\xff\xfe", b"a = ", b"a = " + b"[" * 100_000, b"", b"= 1"])

@@ -16,9 +16,8 @@ from pydantic import ValidationError
 from adapters.conformance import Bench, Outcome, Subject, checks, examine
 from adapters.conformance.ours import OURS, PROVEN_ON
 from events.model import Customer
-from workers.bootstrap import adapter
 from workers.commands.common import console, emit, loaded, plural
-from workers.config import Config, ConfigError
+from workers.config import Config, ConfigError, adapter, settings_of
 
 GROUP = "ponte.conformance"
 """Entry points of adapters' packages: name of the adapter -> its `Subject` class, made from a connection's settings."""
@@ -118,13 +117,9 @@ def _subject(config: Config, name: str, connection: str, given: str) -> Subject:
     if len(fitting) != 1:
         sentence = f"{plural(len(fitting), 'connection')} of adapter {name!r}; name one with --connection, or add it"
         raise ConfigError(config.base, [f"connections: {sentence}"])
-    settings = config.resolve(config.connections[fitting[0]].settings)
-    factory, settings_type = adapter(role, name)
-    try:
-        settings_type(**settings)
-    except ValidationError as error:
-        found = [f"{'.'.join(map(str, each['loc']))} ({each['type']})" for each in error.errors(include_input=False)]
-        raise ConfigError(config.base, [f"connections.{fitting[0]}.settings: {'; '.join(found)}"]) from None
+    settings = config.resolve(config.connections[fitting[0]].settings, ("connections", fitting[0], "settings"))
+    settings_of(config, fitting[0], settings)
+    factory, _ = adapter(role, name)
     made = _subject_class(name, given)(settings)
     made.role, made.factory = role, factory  # type: ignore[assignment]
     return made

@@ -1,7 +1,7 @@
-"""`ponte.toml`: connections, bridges and their rules. Secrets only by reference: `env:NAME` or `file:PATH`.
+"""What may stand in a `ponte.toml`: connections, bridges and their rules. Secrets only by reference: `env:NAME` or `file:PATH`.
 
-A wrong file gives one `ConfigError` that lists every problem: the key, what is wrong, and the cure. No traceback.
-Paths in the file are relative to the folder it stands in.
+Paths are relative to the folder of the file that they stand in. The strings below the fields are what `ponte init` and
+docs/configuration.md say of them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 import os
 import re
-import tomllib
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -17,19 +16,12 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
+from workers.config.layers import Stack
+from workers.config.problems import ConfigError, Misfits, Problem, Way, near, problem
 from workers.own_texts import OwnTexts
 from workers.own_texts import problems as problems_of_texts
-
-
-class ConfigError(Exception):
-    """The configuration cannot be used. `problems`: one sentence each, with the key and the cure."""
-
-    def __init__(self, path: Path, problems: list[str]) -> None:
-        self.path, self.problems = path, problems
-        super().__init__(f"{path}:\n" + "\n".join(f"  {problem}" for problem in problems))
-
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
 """Of a connection or a bridge: it becomes part of keys in the ERP and of lines in the journal."""
@@ -183,59 +175,75 @@ class Config(Section):
     base: Path = Path()
     """The folder that relative paths start from."""
 
+    _stack: Stack | None = PrivateAttr(default=None)
+
     @model_validator(mode="after")
     def _bridges_stand_on_connections(self) -> Config:
-        problems = [
-            f"{kind}.{name}: is no usable name; use up to 40 letters, digits, - and _"
+        found: list[tuple[Way, str, str]] = [
+            ((kind, name), "is no usable name", "use up to 40 letters, digits, - and _")
             for kind, names in (("connections", self.connections), ("bridges", self.bridges))
             for name in names
             if not NAME.fullmatch(name)
         ]
+        fed: dict[str, str] = {}
         for name, bridge in self.bridges.items():
-            problems += [f"bridges.{name}.notices.{each}" for each in problems_of_texts(bridge.notices.texts, bridge.notices.kinds)]
+            told = problems_of_texts(bridge.notices.texts, bridge.notices.kinds)
+            found += [(("bridges", name, "notices", *way), cause, cure) for way, cause, cure in told]
             for role in ("crm", "erp"):
                 wanted = getattr(bridge, role)
                 connection = self.connections.get(wanted)
                 if connection is None:
                     known = ", ".join(sorted(self.connections))
-                    problems.append(f"bridges.{name}.{role}: there is no connection {wanted!r}; the connections are {known}")
+                    cure = f"{near(wanted, self.connections)}; the connections are {known}"
+                    found.append((("bridges", name, role), f"there is no connection {wanted!r}", cure))
                 elif connection.role != role:
-                    problems.append(
-                        f"bridges.{name}.{role}: connection {wanted!r} has role {connection.role!r}; name one of role {role!r}"
-                    )
-        crms = [bridge.crm for bridge in self.bridges.values()]
-        for crm in sorted({each for each in crms if crms.count(each) > 1}):
-            problems.append(f"bridges: connection {crm!r} feeds more than one bridge; each document must go to exactly one")
-        if problems:
-            raise ValueError("\n".join(problems))
+                    cause = f"connection {wanted!r} has role {connection.role!r}"
+                    found.append((("bridges", name, role), cause, f"name one of role {role!r}"))
+            first = fed.setdefault(bridge.crm, name)
+            if first != name:
+                cause = f"connection {bridge.crm!r} feeds more than one bridge ({first} and {name})"
+                found.append((("bridges", name, "crm"), cause, "each document must go to exactly one"))
+        if found:
+            raise Misfits(found)
         return self
+
+    @property
+    def stack(self) -> Stack:
+        """The files that this was read from, and where each key stands; empty for one that was made in memory."""
+        return self._stack or Stack([], {}, {})
+
+    @property
+    def path(self) -> Path:
+        return next(iter(self.stack.files), self.base)
+
+    def wrong(self, way: Way, cause: str, cure: str) -> ConfigError:
+        """A problem of one key, found on use."""
+        return ConfigError(self.path, [problem(way, cause, cure, self.stack.places)])
 
     @cached_property
     def home(self) -> Path:
         try:
             return (self.base / self.ponte.home).resolve()
         except (OSError, ValueError, RuntimeError):
-            raise ConfigError(self.base, ["ponte.home: is no path; name a folder that the fleet may write to"]) from None
+            raise self.wrong(("ponte", "home"), "is no path", "name a folder that the fleet may write to") from None
 
     @cached_property
     def journal_url(self) -> str:
-        journal = self.secret(self.ponte.journal)
+        way = ("ponte", "journal")
+        journal = self.secret(self.ponte.journal, way)
         if journal == "sqlite":
             return f"sqlite:///{self.home / 'journal.db'}"
         if not journal.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://", "postgres://")):
-            raise ConfigError(
-                self.base, ["ponte.journal: is neither `sqlite` nor a URL; write postgresql://USER@HOST/NAME or env:NAME"]
-            )
+            raise self.wrong(way, "is neither `sqlite` nor a URL", "write postgresql://USER@HOST/NAME or env:NAME")
         return journal
 
     @cached_property
     def broker_url(self) -> str:
-        broker = self.secret(self.ponte.broker)
+        way = ("ponte", "broker")
+        broker = self.secret(self.ponte.broker, way)
         if broker != "embedded":
             if not _is_redis(broker):
-                raise ConfigError(
-                    self.base, ["ponte.broker: is neither `embedded` nor a URL; write redis://HOST:6379/0 or env:NAME"]
-                )
+                raise self.wrong(way, "is neither `embedded` nor a URL", "write redis://HOST:6379/0 or env:NAME")
             return broker
         return f"redis://:{self.secret(f'file:{self.home}/secrets/broker')}@127.0.0.1:{self.ponte.broker_port}/0"
 
@@ -243,15 +251,16 @@ class Config(Section):
     def embedded_broker(self) -> bool:
         return self.ponte.broker == "embedded"
 
-    def secret(self, reference: str) -> str:
-        """Resolve `env:NAME` or `file:PATH`; anything else is itself. Raises `ConfigError` for one that is not there."""
+    def secret(self, reference: str, way: Way = ()) -> str:
+        """Resolve `env:NAME` or `file:PATH`; anything else is itself. Raises `ConfigError` for one that is not there.
+
+        `way`: the key that refers to it, for the error.
+        """
         kind, _, name = reference.partition(":")
         if kind == "env":
             value = os.environ.get(name, "")
             if not value:
-                raise ConfigError(
-                    self.base, [f"{reference}: the environment variable {name} is not set; set it before starting ponte"]
-                )
+                raise self._not_there(way, reference, f"the environment variable {name} is not set", "set it before starting ponte")
             return value
         if kind == "file":
             path = self.base / name
@@ -259,25 +268,30 @@ class Config(Section):
                 value = path.read_text(encoding="utf-8").strip()
             except (OSError, ValueError) as error:
                 why = getattr(error, "strerror", None) or "it is no text"
-                raise ConfigError(self.base, [f"{reference}: cannot be read ({why}); write the secret there, mode 600"]) from None
+                raise self._not_there(way, reference, f"cannot be read ({why})", "write the secret there, mode 600") from None
             if not value:
-                raise ConfigError(self.base, [f"{reference}: the file is empty; write the secret there"])
+                raise self._not_there(way, reference, "the file is empty", "write the secret there")
             return value
         return reference
 
-    def resolve(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """A connection's settings with every secret reference, nested ones too, replaced by its value."""
+    def _not_there(self, way: Way, reference: str, cause: str, cure: str) -> ConfigError:
+        if not way:
+            return ConfigError(self.path, [Problem(reference, cause, cure)])
+        return self.wrong(way, f"{reference}: {cause}", cure)
 
-        def walk(value: Any) -> Any:
+    def resolve(self, settings: dict[str, Any], at: Way = ()) -> dict[str, Any]:
+        """A connection's settings with every secret reference, nested ones too, replaced by its value. `at`: their way."""
+
+        def walk(value: Any, way: Way) -> Any:
             if isinstance(value, str) and value.startswith(("env:", "file:")):
-                return self.secret(value)
+                return self.secret(value, way if at else ())
             if isinstance(value, dict):
-                return {key: walk(each) for key, each in value.items()}
+                return {key: walk(each, (*way, key)) for key, each in value.items()}
             if isinstance(value, list):
-                return [walk(each) for each in value]
+                return [walk(each, (*way, number)) for number, each in enumerate(value)]
             return value
 
-        return {key: walk(value) for key, value in settings.items()}
+        return {key: walk(value, (*at, key)) for key, value in settings.items()}
 
     def bridge_of_crm(self, connection: str) -> tuple[str, Bridge]:
         return next((name, bridge) for name, bridge in self.bridges.items() if bridge.crm == connection)
@@ -286,37 +300,9 @@ class Config(Section):
         return urlsplit(self.broker_url).hostname in ("127.0.0.1", "localhost", "::1")
 
 
-def load(path: Path) -> Config:
-    """Read and check a `ponte.toml`. Raises `ConfigError`."""
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(path, [f"cannot be read: {error.strerror}. Give the path in PONTE_CONFIG"]) from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(path, [f"not valid TOML: {error}"]) from None
-    except (ValueError, RecursionError):
-        raise ConfigError(path, ["not valid TOML: it is no UTF-8 text, or nested without end; save it as plain UTF-8"]) from None
-    if "base" in raw:
-        raise ConfigError(path, ["base: is ponte's own; remove it"])
-    try:
-        return Config(**raw, base=path.resolve().parent)
-    except ValidationError as error:
-        raise ConfigError(path, [line for each in error.errors() for line in _sentence(each).split("\n")]) from None
-
-
 def _is_redis(url: str) -> bool:
     try:
         parts = urlsplit(url)
         return parts.scheme in ("redis", "rediss") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
         return False
-
-
-def _sentence(error: Any) -> str:
-    key = ".".join(str(part) for part in error["loc"])
-    text = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
-        text = "is not a setting of ponte; check its spelling and the section it stands in"
-    if error["type"] == "missing":
-        text = "is missing; add it"
-    return f"{key}: {text}" if key else text
