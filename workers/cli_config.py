@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,8 +14,30 @@ mapping_app = typer.Typer(help="The mapping of a bridge: terms, owners, fields, 
 
 
 def register(app: typer.Typer) -> None:
+    app.command()(init)
     app.add_typer(config_app, name="config")
     app.add_typer(mapping_app, name="mapping")
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where ponte.toml, secrets/ and .gitignore are written.")] = Path(),
+    crm: Annotated[str, typer.Option("--crm", help="The CRM's adapter, such as `ploomes`.")] = "",
+    erp: Annotated[str, typer.Option("--erp", help="The ERP's adapter, such as `omie`.")] = "",
+    crm_set: Annotated[
+        list[str] | None, typer.Option("--crm-set", help="KEY=VALUE of the CRM's settings; may be repeated.")
+    ] = None,
+    erp_set: Annotated[
+        list[str] | None, typer.Option("--erp-set", help="KEY=VALUE of the ERP's settings; may be repeated.")
+    ] = None,
+    bridge: Annotated[str, typer.Option("--bridge", help="The bridge's name: part of every order's key.")] = "main",
+    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing; what is not given is marked as missing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Begin a bridge: a commented ponte.toml, places for its secrets, and what is missing. Overwrites nothing."""
+    from workers.commands import init as command
+
+    adapters, given = {"crm": crm, "erp": erp}, {"crm": crm_set or [], "erp": erp_set or []}
+    raise typer.Exit(command.run(folder, adapters, given, bridge=bridge, yes=yes, as_json=as_json))
 
 
 @config_app.command("show")

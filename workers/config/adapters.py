@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import itertools
+import textwrap
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -37,6 +42,22 @@ def secret_ways(model: type[BaseModel], at: Way = ()) -> Iterator[Way]:
             yield (*at, name)
         for inner in models_in(field.annotation):
             yield from secret_ways(inner, (*at, name))
+
+
+def described(model: type[BaseModel]) -> dict[str, str]:
+    """What a model says of its fields: `Field(description=...)`, or the string below a field in its source."""
+    found: dict[str, str] = {}
+    for each in reversed(model.__mro__):
+        if issubclass(each, BaseModel) and each is not BaseModel:
+            with suppress(OSError, TypeError, SyntaxError):  # a class that was made without a source
+                (body,) = (
+                    node.body for node in ast.parse(textwrap.dedent(inspect.getsource(each))).body if isinstance(node, ast.ClassDef)
+                )
+                for one, below in itertools.pairwise(body):
+                    said = below.value.value if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) else None
+                    if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name) and isinstance(said, str):
+                        found[one.target.id] = inspect.cleandoc(said)
+    return found | {name: field.description for name, field in model.model_fields.items() if field.description}
 
 
 def is_reference(value: object) -> bool:

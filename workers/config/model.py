@@ -27,6 +27,10 @@ NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
 """Of a connection or a bridge: it becomes part of keys in the ERP and of lines in the journal."""
 
 
+UNFILLED = "unfilled: write the secret over this line"
+"""What `ponte init` puts into a secret's file until a person fills it."""
+
+
 class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -269,8 +273,9 @@ class Config(Section):
             except (OSError, ValueError) as error:
                 why = getattr(error, "strerror", None) or "it is no text"
                 raise self._not_there(way, reference, f"cannot be read ({why})", "write the secret there, mode 600") from None
-            if not value:
-                raise self._not_there(way, reference, "the file is empty", "write the secret there")
+            if value in ("", UNFILLED):
+                cause = "is not filled in yet" if value else "the file is empty"
+                raise self._not_there(way, reference, cause, "write the secret there")
             return value
         return reference
 
@@ -280,18 +285,28 @@ class Config(Section):
         return self.wrong(way, f"{reference}: {cause}", cure)
 
     def resolve(self, settings: dict[str, Any], at: Way = ()) -> dict[str, Any]:
-        """A connection's settings with every secret reference, nested ones too, replaced by its value. `at`: their way."""
+        """A connection's settings with every secret reference, nested ones too, replaced by its value. `at`: their way.
+
+        Raises `ConfigError` that names every one that is not there.
+        """
+        missing: list[Problem] = []
 
         def walk(value: Any, way: Way) -> Any:
             if isinstance(value, str) and value.startswith(("env:", "file:")):
-                return self.secret(value, way if at else ())
+                try:
+                    return self.secret(value, way if at else ())
+                except ConfigError as error:
+                    missing.extend(error.found)
             if isinstance(value, dict):
                 return {key: walk(each, (*way, key)) for key, each in value.items()}
             if isinstance(value, list):
                 return [walk(each, (*way, number)) for number, each in enumerate(value)]
             return value
 
-        return {key: walk(value, (*at, key)) for key, value in settings.items()}
+        resolved = {key: walk(value, (*at, key)) for key, value in settings.items()}
+        if missing:
+            raise ConfigError(self.path, missing)
+        return resolved
 
     def bridge_of_crm(self, connection: str) -> tuple[str, Bridge]:
         return next((name, bridge) for name, bridge in self.bridges.items() if bridge.crm == connection)

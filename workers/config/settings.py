@@ -21,12 +21,21 @@ def settings_of(
     """The settings of a connection, checked by its adapter's model, secrets resolved (or given so). Raises `ConfigError`."""
     connection, way = config.connections[name], ("connections", name, "settings")
     model = model or settings_model(config, name)
+    missing: list[Problem] = []
     if resolved is None:
-        resolved = config.resolve(connection.settings, way)
+        try:
+            resolved = config.resolve(connection.settings, way)
+        except ConfigError as error:  # what else is wrong is said with it
+            resolved, missing = connection.settings, error.found
     try:
-        return model(**resolved)
+        built = model(**resolved)
     except ValidationError as error:
-        raise ConfigError(config.path, explained(error, cast(type[BaseModel], model), config.stack.places, way)) from None
+        found = explained(error, cast(type[BaseModel], model), config.stack.places, way)
+        named = {each.key for each in missing}
+        raise ConfigError(config.path, [*missing, *(each for each in found if each.key not in named)]) from None
+    if missing:
+        raise ConfigError(config.path, missing)
+    return built
 
 
 def settings_model(config: Config, name: str) -> type[BaseModel]:
