@@ -21,6 +21,7 @@ from events.ring import Ring, silent
 from events.store import Journal
 from workers.clock import clock_of
 from workers.config import Bridge, Config, ConfigError, adapter, load, settings_of
+from workers.reload import Reload, kept
 from workers.stopping import stopping
 
 CONFIG_ENV = "PONTE_CONFIG"
@@ -42,14 +43,34 @@ class Room:
         ends: Mapping[str, CrmDesk | Erp] | None = None,
         channels: Callable[[str], Channel] | None = None,
     ) -> None:
-        self.config = config
         self.journal = journal
+        self._reload = Reload(config)
+        self._here = threading.local()
         self._given = {name: Named(end, name) for name, end in (ends or {}).items()}
-        self._made: dict[str, tuple[dict[str, Any], Named]] = {}
-        """By connection: the settings that its end was made from, secrets resolved, and the end."""
+        self._made: dict[str, tuple[tuple[dict[str, Any], float], Named]] = {}
+        """By connection: what its end was made from (the settings, secrets resolved, and its share), and the end."""
         self._breakers: dict[str, Breaker] = {}
         self._channels = channels or _apprise
         self._lock = threading.Lock()
+
+    @property
+    def config(self) -> Config:
+        """What is in force; within `at_work`, what was so when that work began."""
+        held: Config | None = getattr(self._here, "config", None)
+        return held or self._reload.config
+
+    @config.setter
+    def config(self, config: Config) -> None:
+        self._reload = Reload(config)
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """One piece of work of this thread, under one configuration: a changed file is taken up before it, never in its midst."""
+        self._here.config = self._reload.look()
+        try:
+            yield
+        finally:
+            self._here.config = None
 
     def crm(self, name: str) -> CrmDesk:
         return cast(CrmDesk, self._end(name))
@@ -81,8 +102,9 @@ class Room:
                 if made is None:
                     raise _settings_wrong(name, error.problems) from None
                 return made[1]  # the file is being written at this moment
-            if made is None or made[0] != resolved:
-                made = self._made[name] = resolved, Named(self._build(name, resolved), name)
+            share = self.config.connections[name].bulk_share
+            if made is None or made[0] != (resolved, share):
+                made = self._made[name] = (resolved, share), Named(self._build(name, resolved), name)
             return made[1]
 
     def _build(self, name: str, resolved: dict[str, Any]) -> Any:
@@ -203,7 +225,10 @@ def config_from_environment() -> Config:
     path = os.environ.get(CONFIG_ENV)
     if not path:
         raise ConfigError(Path(CONFIG_ENV), ["is not set; it names your ponte.toml"])
-    return load(Path(path))
+    try:
+        return load(Path(path))
+    except ConfigError as error:
+        return kept(Path(path), error)
 
 
 def room(ring: Ring = silent) -> Room:

@@ -18,19 +18,22 @@ class BridgeDesk:
         self._fleet = fleets.Announcement(self._room.config, self._room.journal)
 
     def event(self, event_id: str) -> Handled:
-        return handle(self._room, ROUTES, event_id)
+        with self._room.at_work():
+            return handle(self._room, ROUTES, event_id)
 
     def sweep(self) -> int:
         self._fleet.make()
-        return schedule.sweep(self._room, self._queued)
+        with self._room.at_work():
+            return schedule.sweep(self._room, self._queued)
 
     def poll(self, connection: str) -> int:
-        return schedule.poll(self._room, connection)
+        with self._room.at_work():
+            return schedule.poll(self._room, connection)
 
     def poll_records(self, connection: str) -> int:
-        with bulk():
+        with self._room.at_work(), bulk():
             return schedule.poll_records(self._room, connection)
 
     def drain(self, bridge: str, kind: str) -> drain.Drained:
-        with bulk():
+        with self._room.at_work(), bulk():
             return drain.drain(self._room, bridge, Kind(kind))

@@ -8,6 +8,16 @@ from collections.abc import Iterator
 from workers.bootstrap import Room
 from workers.config.defaults import behind, differences, newest
 from workers.findings import Finding
+from workers.fleet_status import read_status
+from workers.reload import changed_since_start
+
+
+def restart(room: Room, _fix: bool) -> Iterator[Finding]:
+    """What was changed in the files, and the fleet on this host cannot take up while it runs."""
+    running = any(part.alive() for part in read_status(room.config.home).parts.values())
+    if running and (keys := changed_since_start(room.config)):
+        sentence = f"changed since the fleet was started, and not yet in force: {', '.join(keys)}"
+        yield Finding("restart", False, sentence, "stop `ponte run` and start it again; everything else was taken up at once")
 
 
 def layers(room: Room, _fix: bool) -> Iterator[Finding]:

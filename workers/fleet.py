@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from events.catalogue import Lane
-from workers import broker
+from workers import broker, reload
 from workers.config import Config
 
 
@@ -70,12 +70,13 @@ def prepare(config: Config) -> None:
         broker.secret_file(config.home / "secrets" / name)
     if config.embedded_broker:
         broker.write_conf(config)
+    reload.started(config)
 
 
 def parts(config: Config, path: Path, *, sandbox: Sandbox | None = None) -> tuple[Part, ...]:
     """Every part, in starting order. `path` is the ponte.toml. Call `prepare` first."""
     home, python = config.home, sys.executable
-    environment = {"PONTE_CONFIG": str(path.resolve()), "PYTHONUNBUFFERED": "1"}
+    environment = {"PONTE_CONFIG": str(path.resolve()), reload.KEPT_ENV: str(home / reload.KEPT), "PYTHONUNBUFFERED": "1"}
     fleet: list[Part] = []
     if config.embedded_broker:
         fleet.append(

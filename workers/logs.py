@@ -36,10 +36,15 @@ def hide(*secrets: str) -> None:
     _secrets.update(each for each in secrets if len(each) >= 6)
 
 
+def hide_those_of(config: Config) -> None:
+    """Every secret that this configuration knows, from now on."""
+    hide(*_secrets_of(config))
+
+
 def configure(config: Config | None = None, *, level: str = "INFO", stream: TextIO | None = None) -> None:
     """Route structlog and the standard library's logging to JSON lines on stderr. A second call replaces the first."""
     if config is not None:
-        hide(*_secrets_of(config))
+        hide_those_of(config)
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

@@ -45,6 +45,7 @@ __all__ = [
     "Stack",
     "Way",
     "adapter",
+    "checked",
     "load",
     "settings_of",
     "stack",

@@ -36,6 +36,8 @@ class Layer:
     file: Path
     table: dict[str, Any]
     places: dict[Way, Place]
+    stat: tuple[int, int, int] | None = None
+    """Modification time (ns), size and inode, from before it was read."""
     extends: list[str] = field(default_factory=list)
     written_for: int | None = None
 
@@ -163,6 +165,7 @@ class _Reader:
     def _read(self, file: Path, named: Place | None) -> Layer | None:
         key = "" if named is None else spelt(named.way)
         try:
+            stat = file.stat()
             text = file.read_bytes().decode("utf-8-sig")
             table = tomllib.loads(text)
         except OSError as error:
@@ -179,6 +182,7 @@ class _Reader:
             return None
         lines = lines_of(text)
         layer = Layer(file, table, {way: Place(file, line, way) for way, line in lines.items()})
+        layer.stat = stat.st_mtime_ns, stat.st_size, stat.st_ino
         self._take_own_keys(layer)
         if file != self.top.resolve():
             _from_its_own_folder(layer, self.top.resolve().parent)

@@ -162,5 +162,5 @@ def toml(value: Any) -> str:
     if isinstance(value, dt.datetime | dt.date | dt.time):
         return value.isoformat()
     if isinstance(value, float):
-        return f"{value:.12g}"
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)
+        return repr(value).removesuffix(".0")
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f") if isinstance(value, str) else str(value)
