@@ -120,7 +120,7 @@ def problems(texts: Mapping[str, OwnTexts], kinds: Mapping[str, object]) -> Iter
 
 
 def _reasons() -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    return REASON, {**{key: "" for key in REASON}, "details": {}}
+    return REASON, {**dict.fromkeys(REASON, ""), "details": {}}
 
 
 def _unknown(way: tuple[str, ...], given: Mapping[str, Any], known: Any) -> Iterator[Problem]:
