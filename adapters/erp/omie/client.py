@@ -1,7 +1,7 @@
 """Omie's JSON API: one call, its faults by their consequence, and reads that vary so that none is refused as redundant.
 
 The same method with the same parameters within a minute is refused, whoever of us asks, and ten such errors shut the app out for
-half an hour (facts/OMIE, rate limits). So nothing is ever repeated as it was:
+half an hour (facts/OMIE, rate limits). So nothing is ever repeated as it was, by any process of the fleet (`adapters.memory`):
 
     a read    has variants (a page size, another key) that ask the same: one that was not asked within the minute is taken
     a write   is sent once. Refused as redundant, its twin before it may have succeeded: the outcome is unknown, and looked for
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import hmac
 import json
 import random
 import threading
@@ -24,15 +25,18 @@ from zoneinfo import ZoneInfo
 
 import httpx
 
+from adapters.erp.omie.emptiness import Emptiness, Empty
 from adapters.erp.omie.faults import BLOCK_SECONDS, Fault, Kind, Refused, fault_of, speaks
 from adapters.erp.omie.settings import OmieSettings
 from adapters.errors import Misconfigured, NeedsPerson, NotFound, PonteError, TryLater, UnknownOutcome
 from adapters.http import HttpClient, Takes, json_of, retry_after, server_time
+from adapters.memory import Memory
 from events.model import Owner
 
 Row = dict[str, Any]
 
 _READ_ATTEMPTS = 3
+_ASKED = "asked"
 _NOTHING_SENT = frozenset({"unreachable", "certificate", "deadline", "budget", "breaker_open"})
 
 
@@ -42,33 +46,6 @@ class Redundant(PonteError):
     def __init__(self, call: str, seconds: float) -> None:
         super().__init__("redundant", f"{call} was asked just now with the same parameters")
         self.seconds = seconds
-
-
-class Empty(TryLater):
-    """Omie says that there are no records. What that proves is the caller's to decide; to who does not, it proves nothing."""
-
-
-class Emptiness:
-    """Whether the account has orders (price tables, sellers) at all. One that has none answers each list of them with an error, and
-    ten errors of a method shut it out: so it is asked seldom, and ever more seldom."""
-
-    def __init__(self, minute: float, *, seldom: bool = False) -> None:
-        """`seldom`: every half hour at most from the beginning, for every process of a fleet asks for itself."""
-        self._longest = 30 * minute
-        self._pause = self._longest if seldom else minute
-        self._ask_at = 0.0
-        self.over = False
-        """Something was seen."""
-
-    def known(self) -> bool:
-        return not self.over and time.monotonic() < self._ask_at
-
-    def found(self) -> None:
-        self._ask_at, self._pause = time.monotonic() + self._pause, min(2 * self._pause, self._longest)
-
-    def doubt(self) -> None:
-        """What was known counts no more: an order may have been made, or all may have been deleted."""
-        self.over, self._ask_at = False, 0.0
 
 
 _Turn = Callable[[str, float], AbstractContextManager[None]]
@@ -89,14 +66,11 @@ class Omie:
             name, settings.url, deadline=settings.deadline, budget=budget, guard=guard, refused=(), answers=_is_a_fault
         )
         self._lock = threading.Lock()
-        self._asked: dict[str, float] = {}
-        """Digest of a call -> when it may be made again."""
+        self._memory: Memory = getattr(budget, "memory", None) or Memory(None, name)
         self._kept: dict[str, tuple[float, Any]] = {}
         self.products: dict[str, tuple[float, Any]] = {}
         """SKU -> when it was read, and what was (`omie.products.Product`)."""
-        self.empty = Emptiness(settings.minute_seconds)
-        self.nothing: dict[str, Emptiness] = {}
-        """What else the account may have none of, by name."""
+        self.empty = self.emptiness("orders")
         self.orders: dict[str, tuple[str, str]] = {}
         """Order id -> its key and number, by which it can be asked for in other ways."""
         self.beside: dict[str, tuple[str, Any]] = {}
@@ -104,6 +78,10 @@ class Omie:
 
     def close(self) -> None:
         self._http.close()
+
+    def emptiness(self, what: str, *, seldom: bool = False) -> Emptiness:
+        """Of what the account may have none of, by name."""
+        return Emptiness(self._memory, what, self.settings.minute_seconds, self.settings.deadline, seldom=seldom)
 
     # --- calls
 
@@ -119,6 +97,7 @@ class Omie:
     ) -> tuple[Mapping[str, Any], Row]:
         """As `read`, and which variant was answered."""
         trouble: PonteError | None = None
+        variants = list(variants) if spare else variants
         for param in islice(self._fresh(call, variants), _READ_ATTEMPTS):
             if trouble is not None and trouble.code != "redundant":
                 time.sleep(random.uniform(0.1, 0.5))
@@ -126,7 +105,9 @@ class Omie:
                 return param, self._ask(service, call, param)
             except Redundant as error:
                 trouble = TryLater("redundant", f"connection {self.name}: {error.sentence}", after=error.seconds)
-                if spare:
+                if spare:  # others of us are at it, and unheard of: neither way is tried within the minute
+                    for each in variants:
+                        self._claim(self._digest(call, each))
                     raise trouble from None
             except UnknownOutcome as error:  # a read leaves nothing behind
                 trouble = TryLater(error.code, error.sentence)
@@ -138,15 +119,15 @@ class Omie:
     def write(self, service: str, call: str, param: Mapping[str, Any]) -> Row:
         """Sent once. Raises `Refused` for Omie's no, `UnknownOutcome` when it may have been done, `Redundant` when it surely was
         sent before, within the minute."""
-        wait = self._claim(_digest(call, param))
-        if wait > 0:
+        if (wait := self._claim(self._digest(call, param))) > 0:
             raise Redundant(call, wait)
         return self._ask(service, call, param)
 
     def _ask(self, service: str, call: str, param: Mapping[str, Any]) -> Row:
         settings = self.settings
-        digest = _digest(call, param)
+        digest = self._digest(call, param)
         body = {"call": call, "app_key": settings.app_key, "app_secret": settings.app_secret, "param": [param]}
+        sent = True
         try:
             with self._turn(call, settings.deadline) if self._turn is not None else nullcontext():
                 response = self._http.request(
@@ -159,9 +140,13 @@ class Omie:
                     note=call,
                 )
         except TryLater as error:
-            if error.code in _NOTHING_SENT:
-                self._forget(digest)
+            sent = error.code not in _NOTHING_SENT
             raise
+        finally:
+            if sent:  # Omie's minute began when the call got there
+                self._memory.put(digest, _ASKED, settings.minute_seconds)
+            else:
+                self._memory.drop(digest)
         self.server_time = server_time(response) or self.server_time
         fault = fault_of(response.status_code, _json(response), retry_after(response))
         if fault is not None:
@@ -212,23 +197,17 @@ class Omie:
 
     def _fresh(self, call: str, variants: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
         for param in variants:
-            if self._claim(_digest(call, param)) <= 0:
+            if self._claim(self._digest(call, param)) <= 0:
                 yield param
 
     def _claim(self, digest: str) -> float:
-        """Seconds until this call may be made again; 0: it is ours to make now."""
-        now = time.monotonic()
-        with self._lock:
-            if (until := self._asked.get(digest, 0.0)) > now:
-                return until - now
-            if len(self._asked) > 2000:
-                self._asked = {each: until for each, until in self._asked.items() if until > now}
-            self._asked[digest] = now + self.settings.minute_seconds
-            return 0.0
+        """Seconds until this call may be made again by any process; 0: it is ours to make now."""
+        return self._memory.take(digest, _ASKED, self.settings.minute_seconds)[1]
 
-    def _forget(self, digest: str) -> None:
-        with self._lock:
-            self._asked.pop(digest, None)
+    def _digest(self, call: str, param: Mapping[str, Any]) -> str:
+        """Keyed: whoever reads Redis cannot try out the tax ids that a call may bear."""
+        said = f"{call} {json.dumps(param, sort_keys=True, default=str)}"
+        return hmac.new(self.settings.app_secret.encode(), said.encode(), hashlib.sha256).hexdigest()
 
     # --- what seldom changes
 
@@ -261,10 +240,6 @@ class Omie:
 
     def today(self) -> dt.date:
         return dt.datetime.now(self.zone).date()
-
-
-def _digest(call: str, param: Mapping[str, Any]) -> str:
-    return hashlib.sha256(f"{call} {json.dumps(param, sort_keys=True, default=str)}".encode()).hexdigest()
 
 
 def _number(value: Any) -> float:

@@ -12,7 +12,8 @@ from typing import Any
 from stdnum.br import cnpj, cpf
 
 from adapters.erp.omie import terms
-from adapters.erp.omie.client import Empty, Omie, Redundant, Row
+from adapters.erp.omie.client import Omie, Redundant, Row
+from adapters.erp.omie.emptiness import Empty
 from adapters.erp.omie.faults import Kind, Refused
 from adapters.erp.omie.lists import PAGE, rows_of, sizes
 from adapters.erp.omie.values import folded, normal, part, text, yes

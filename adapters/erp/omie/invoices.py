@@ -1,9 +1,10 @@
 """Invoices (NF-e) of an order. The stages' rows tell number and key of the last one; earlier ones, and the link to the document,
-stand only in `StatusPedido`, which has two ways of being asked within a minute: without its answer the last one is told alone."""
+stand only in `StatusPedido`, which has two ways of being asked within a minute, by the whole fleet."""
 
 from __future__ import annotations
 
 import datetime as dt
+import random
 from collections.abc import Sequence
 
 from adapters.erp.omie.client import Omie, Row
@@ -16,11 +17,37 @@ _CANCELLED = ("cancel", "deneg", "inutiliz", "rejeit")
 """What a status that takes an invoice back begins with (one source: words, not codes)."""
 
 
-def of(omie: Omie, row: Row, way: Sequence[Move], stage_rows: Sequence[Row]) -> tuple[Invoice, ...]:
-    """One that is to be authorised yet has no number, and is none."""
+def _invoiced(row: Row, way: Sequence[Move]) -> bool:
+    """Now or once."""
     info = part(row, "infoCadastro")
-    if not (yes(info, "faturado") or yes(info, "denegado") or any(move.stage in INVOICED_STAGES for move in way)):
+    return yes(info, "faturado") or yes(info, "denegado") or any(move.stage in INVOICED_STAGES for move in way)
+
+
+def documents(omie: Omie, row: Row, way: Sequence[Move], *, partly: bool) -> list[Row] | None:
+    """As Omie lists them, those of returned goods left out; None: `partly`, and they were asked for in both ways within the minute.
+
+    Raises `TryLater("redundant")` for the latter where all are needed.
+    """
+    if not _invoiced(row, way):
+        return []
+    head = part(row, "cabecalho")
+    variants: list[Row] = [{"codigo_pedido": int(head["codigo_pedido"])}]
+    if key := text(head, "codigo_pedido_integracao"):
+        variants.append({"codigo_pedido_integracao": key})
+    try:
+        answer = omie.read("produtos/pedido/", "StatusPedido", random.sample(variants, len(variants)), spare=True)
+    except TryLater as error:
+        if partly and error.code == "redundant":
+            return None
+        raise
+    return [each for each in answer.get("ListaNfe") or () if text(each, "numero_nfe") and text(each, "tipo") != "E"]
+
+
+def of(row: Row, way: Sequence[Move], stage_rows: Sequence[Row], listed: Sequence[Row]) -> tuple[Invoice, ...]:
+    """One that is to be authorised yet has no number, and is none."""
+    if not _invoiced(row, way):
         return ()
+    info = part(row, "infoCadastro")
     standing = yes(info, "faturado") and not yes(info, "denegado") and not yes(info, "cancelado")
     due = _due_dates(row)
     total = number(part(row, "total_pedido").get("valor_total_pedido"))
@@ -32,7 +59,7 @@ def of(omie: Omie, row: Row, way: Sequence[Move], stage_rows: Sequence[Row]) -> 
             state = "posted" if standing else "cancelled"
             date = day(text(told, "dDtFat"))
             found[key] = Invoice(id=key, number=text(told, "cNumNFE"), state=state, date=date, due_dates=due, total=total)
-    for each in _documents(omie, row):
+    for each in listed:
         key = text(each, "chave_nfe") or text(each, "numero_nfe")
         back = folded(text(each, "status_nfe")).startswith(_CANCELLED) or (key in found and not standing)
         found[key] = Invoice(
@@ -51,20 +78,6 @@ def refused(row: Row) -> bool:
     """The order itself says that it has no invoice that stands."""
     info = part(row, "infoCadastro")
     return yes(info, "denegado") or yes(info, "cancelado")
-
-
-def _documents(omie: Omie, row: Row) -> list[Row]:
-    head = part(row, "cabecalho")
-    variants: list[Row] = [{"codigo_pedido": int(head["codigo_pedido"])}]
-    if key := text(head, "codigo_pedido_integracao"):
-        variants.append({"codigo_pedido_integracao": key})
-    try:
-        answer = omie.read("produtos/pedido/", "StatusPedido", variants)
-    except TryLater as error:
-        if error.code == "redundant":
-            return []
-        raise
-    return [each for each in answer.get("ListaNfe") or () if text(each, "numero_nfe") and text(each, "tipo") != "E"]
 
 
 def _due_dates(row: Row) -> tuple[dt.date, ...]:

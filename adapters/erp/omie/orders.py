@@ -44,7 +44,7 @@ def create(omie: Omie, order: Order, customer_id: str, key: str, revision: int) 
         if refusal.fault.kind is Kind.DUPLICATE and (existing := _there(omie, key)):
             return existing
         raise
-    omie.empty.over = True
+    omie.empty.some()
     if not answer.get("codigo_pedido"):
         raise UnknownOutcome("no_id", "IncluirPedido answered without an id", settles_after=_settled(omie, 0))
     order_id = str(answer["codigo_pedido"])

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from adapters.erp.omie import tables, terms
-from adapters.erp.omie.client import Empty, Omie, Row
+from adapters.erp.omie.client import Omie, Row
+from adapters.erp.omie.emptiness import Empty
 from adapters.erp.omie.lists import PAGE, rows_of, sizes
 from adapters.erp.omie.values import number, part, text, yes
 from adapters.errors import TryLater

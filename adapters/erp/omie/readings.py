@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from adapters.erp.omie import invoices, terms
-from adapters.erp.omie.client import Empty, Omie, Row
+from adapters.erp.omie.client import Omie, Row
+from adapters.erp.omie.emptiness import Empty
 from adapters.erp.omie.lists import rows_of, sizes, walk
 from adapters.erp.omie.translate import Move, erp_order, moves, undecided, version_of
 from adapters.erp.omie.values import part, text, yes
@@ -21,7 +22,7 @@ _KEPT = 5000
 
 
 def by_id(omie: Omie, order_id: str) -> ErpOrder:
-    """Raises `NotFound`, which Omie itself must say."""
+    """Raises `NotFound`, which Omie itself must say, and `TryLater("redundant")` while its invoices cannot all be told."""
     return whole(omie, row_by_id(omie, order_id))
 
 
@@ -79,30 +80,32 @@ def by_key(omie: Omie, key: str) -> list[ErpOrder]:
 
 
 def without_orders(omie: Omie) -> bool:
-    """The account has not a single order, as far as was seen lately."""
-    if omie.empty.over:
-        return False
-    if not omie.empty.known():
-        control(omie)
-    return not omie.empty.over
+    """The account has not a single order, as far as any process saw lately."""
+    return not omie.empty.over and omie.empty.ask(lambda: _prove(omie)) is None
 
 
 def control(omie: Omie) -> None:
     """A list of the stages' method that must not be empty, else nothing is proven. Ten "no records" without an answer between
     them shut a method out for half an hour: this is that answer too.
-
-    An account without a single order says so twice, of its orders and of their stages, and shows its columns.
     """
-    had_orders = omie.empty.over
-    omie.empty.doubt()
+    try:
+        _prove(omie)
+    except Empty:
+        omie.empty.none()
+
+
+def _prove(omie: Omie) -> bool:
+    """True: the account has orders. One without a single order says so twice, of its orders and of their stages, and shows its
+    columns: then this raises `Empty`, and `TryLater` where that is not so."""
+    had_orders, omie.empty.over = omie.empty.seen(), False
     try:
         omie.read(STAGES, "ListarEtapasPedido", sizes({"nPagina": 1}, 1, key="nRegPorPagina", flags=("cOrdemDecrescente",)))
     except Empty:
         if had_orders or _shows_orders(omie) or not terms.stages(omie):
             raise TryLater("empty_answer", f"connection {omie.name} answers with empty lists", after=10) from None
-        omie.empty.found()
-    else:
-        omie.empty.over = True
+        raise
+    omie.empty.some()
+    return True
 
 
 def _shows_orders(omie: Omie) -> bool:
@@ -124,23 +127,26 @@ def changed(omie: Omie, since: dt.datetime) -> Iterator[ErpOrder]:
         head = part(row, "cabecalho")
         if _is_ours(omie, text(head, "codigo_pedido_integracao")) and text(head, "codigo_pedido") not in seen:
             seen.add(text(head, "codigo_pedido"))
-            yield whole(omie, row)
+            yield whole(omie, row, partly=True)
     local = since.astimezone(omie.zone)
     moved = _stage_rows(omie, {"dDtInicial": f"{local:%d/%m/%Y}", "cHrInicial": f"{local:%H:%M:%S}"})
     for order_id in dict.fromkeys(text(row, "nCodPed") for row in moved if _is_ours(omie, text(row, "cCodIntPed"))):
         if order_id not in seen:
             with suppress(NotFound):  # deleted meanwhile: it is seen when it is next looked at
-                yield by_id(omie, order_id)
+                yield whole(omie, row_by_id(omie, order_id), partly=True)
 
 
 def created_for(omie: Omie, customer_id: str, since: dt.datetime) -> list[ErpOrder]:
     """Orders of this customer that were included since."""
     which = {"apenas_importado_api": "N", "filtrar_apenas_inclusao": "S", "filtrar_por_cliente": int(customer_id)}
-    return [whole(omie, row) for row in _orders(omie, {**which, **omie.since(since)})]
+    return [whole(omie, row, partly=True) for row in _orders(omie, {**which, **omie.since(since)})]
 
 
-def whole(omie: Omie, row: Row) -> ErpOrder:
+def whole(omie: Omie, row: Row, *, partly: bool = False) -> ErpOrder:
     """With what stands beside it: its way through the columns and its invoices, kept as long as the order stays as it is.
+
+    Two processes ask for the invoices of an order within a minute, and no third. `partly`: to a third the last invoice is told
+    alone, which does for who comes again anyway, as a poll does; else this raises `TryLater("redundant")`.
 
     An order may be invoiced between two of our calls:
 
@@ -150,20 +156,22 @@ def whole(omie: Omie, row: Row) -> ErpOrder:
     So an invoice that the order does not know of is taken back only if the order, read again, is still the same.
     """
     head = part(row, "cabecalho")
-    omie.empty.over = True
+    omie.empty.some()
     order_id, version = text(head, "codigo_pedido"), version_of(row)
     omie.orders[order_id] = text(head, "codigo_pedido_integracao"), text(head, "numero_pedido")
     held = omie.beside.get(order_id)
     if held is None or held[0] != version:
         rows = [] if undecided(omie, row) else _stage_rows(omie, {"nCodPed": int(order_id)})
         way = moves(omie, rows, order_id)
-        issued = invoices.of(omie, row, way, rows)
+        documents = invoices.documents(omie, row, way, partly=partly)
+        issued = invoices.of(row, way, rows, documents or [])
         if any(each.state == "cancelled" for each in issued) and not invoices.refused(row):
             again = _listed(omie, order_id)
             if again is not None and version_of(again) != version:
-                return whole(omie, again)
+                return whole(omie, again, partly=partly)
         held = version, (way, issued)
-        if not (yes(part(row, "infoCadastro"), "faturado") and not issued):  # its number is still on the way
+        on_its_way = yes(part(row, "infoCadastro"), "faturado") and not issued
+        if documents is not None and not on_its_way:
             _keep(omie, order_id, held)
     way, issued = held[1]
     return erp_order(omie, row, way, issued, terms.payment_terms(omie))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from adapters.erp.omie.client import Emptiness, Empty, Omie
+from adapters.erp.omie.client import Omie
+from adapters.erp.omie.emptiness import Empty
 from adapters.erp.omie.lists import rows_of, sizes, walk
 from adapters.erp.omie.values import text
 
@@ -35,16 +36,9 @@ def code_of(omie: Omie, name: str) -> str | None:
 
 
 def set_up(omie: Omie, what: str, find: Callable[[], list[Any]]) -> list[Any]:
-    """A list of what not every account has, asked for seldom: an account without any says so with an error, and ten errors of a
-    method shut it out. What is entered there for the first time is seen within half an hour."""
-    none = omie.nothing.setdefault(what, Emptiness(omie.settings.minute_seconds, seldom=True))
-    if none.known():
-        return []
-    try:
-        found: list[Any] = omie.keep(what, find)
-    except Empty:
-        none.found()
-        return []
+    """A list of what not every account has, asked for seldom by the whole fleet. What is entered there for the first time is seen
+    within half an hour."""
+    found: list[Any] = omie.keep(what, lambda: omie.emptiness(what, seldom=True).ask(find) or [])
     return found
 
 

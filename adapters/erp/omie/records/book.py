@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from adapters.erp.omie import customers, products, tables
-from adapters.erp.omie.client import Empty, Omie, Row
+from adapters.erp.omie.client import Omie, Row
+from adapters.erp.omie.emptiness import Empty
 from adapters.erp.omie.lists import PAGE, rows_of, sizes, walk
 from adapters.erp.omie.records import write
 from adapters.erp.omie.records.things import CONSULTED, CUSTOMER_READS, CUSTOMER_WRITES, PRODUCT_READS, THINGS, Thing, is_customer

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.erp.omie import customers, products, tables
-from adapters.erp.omie.client import Empty, Omie, Row
+from adapters.erp.omie.client import Omie, Row
+from adapters.erp.omie.emptiness import Empty
 from adapters.erp.omie.lists import walk
 from adapters.erp.omie.values import folded, number, part, text, yes
 from events.masterdata import Kind, Record, fingerprint, plain
