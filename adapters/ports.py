@@ -329,6 +329,40 @@ class SellerBook(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class FieldOption:
+    """Of an option list. `key`: how other systems call it, where it has such a name."""
+
+    name: str
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class FieldInfo:
+    """A field of an account, for whoever maps it."""
+
+    thing: str
+    """`customer`, `product`, `deal`, `order`, `quote`."""
+    key: str
+    """By which settings name it."""
+    name: str
+    """As people see it there."""
+    type: str
+    """`text`, `number`, `yes or no`, `time`, `list` (lines of text), `option`; else the system's own word."""
+    word: str = ""
+    """Ours, where the connection's settings or the adapter give it one."""
+    options: tuple[FieldOption, ...] = ()
+
+
+@runtime_checkable
+class FieldList(Protocol):
+    """A system whose account can be asked for its fields."""
+
+    def fields(self) -> Sequence[FieldInfo]:
+        """All that a connection's settings may name, and what they name already."""
+        ...
+
+
 class RecordBook(RecordFeed, Protocol):
     """A system's customers and products, to be read and written."""
 

@@ -65,6 +65,8 @@ class FakeBook:
         """By record id or key; an exception is raised for the whole call."""
         self.users: set[str] | None = None
         """Addresses of active users, where they matter."""
+        self.options: dict[str, set[str]] = {}
+        """Of fields that are option lists here: what they may hold."""
         self._ids = itertools.count(1)
         self._seq = itertools.count(1)
         self.capabilities: Any = (
@@ -185,6 +187,9 @@ class FakeBook:
         if self.users is not None and fields.get("seller_email") not in (None, "", *self.users):
             fields.pop("seller_email")
             unmatched = {"seller_email": "unmatched"}
+        for name in [each for each in fields if fields[each] and fields[each] not in self.options.get(each, {fields[each]})]:
+            said = f"{name}: {fields.pop(name)!r} is none of the options"
+            unmatched |= {name: "unmatched", "option_unknown": said}
         state = "active" if kind is Kind.PRODUCT else "blocked"
         if state in fields and state in self.lacks:
             fields.pop(state)

@@ -80,6 +80,18 @@ def doctor(
 
 
 @app.command()
+def fields(
+    connection: Annotated[str, typer.Argument(help="A connection's name in ponte.toml.")],
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """What the account's fields are called, their types, and the options of their lists: for the mapping in ponte.toml."""
+    from workers.commands import fields as command
+
+    raise typer.Exit(command.run(config, connection, machine=as_json))
+
+
+@app.command()
 def explain(
     reference: Annotated[
         str, typer.Argument(help="A deal's id, an ERP order's id or number, or an event's id; `deal:5`, `order:5`.")

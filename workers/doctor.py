@@ -21,7 +21,7 @@ from workers.bootstrap import Room, open_journal
 from workers.broker import broker_findings, secret_file
 from workers.config import Config, ConfigError, Connection, Way, settings_of
 from workers.doctor_config import layers, restart
-from workers.doctor_fleet import backlog, clocks, fleet, one_fleet
+from workers.doctor_fleet import backlog, clocks, fleet, one_fleet, options
 from workers.doctor_webhooks import webhooks
 from workers.findings import SKEW_SECONDS, Finding
 from workers.flows.masterdata.ends import kinds_hinted
@@ -42,7 +42,7 @@ def examine(config: Config, *, fix: bool = False) -> Iterator[Finding]:
         # made by the first `ponte run`; without it nothing below could even say that the fleet was never started
         secret_file(config.home / "secrets" / "broker")
     room = Room(config, open_journal(config))
-    for check in (layers, restart, ground, broker, journal, clocks, ends, fleet, backlog, one_fleet):
+    for check in (layers, restart, ground, broker, journal, clocks, ends, options, fleet, backlog, one_fleet):
         try:
             yield from check(room, fix)
         except Exception as error:  # a check that fails is a finding, not the end of the examination

@@ -11,11 +11,14 @@ from redis.retry import Retry
 from sqlalchemy import text
 
 from events.catalogue import Lane
+from events.model import Owner
+from events.store import Which
 from workers import fleets
 from workers.bootstrap import Room
 from workers.broker import LANE_MOST
 from workers.findings import SKEW_SECONDS, Finding
 from workers.fleet_status import read_status
+from workers.flows.masterdata.ending import NO_OPTION
 from workers.lanes import LaneStatus, lanes, overdue_seconds
 
 
@@ -88,6 +91,15 @@ def backlog(room: Room, _fix: bool) -> Iterator[Finding]:
         )
     if not late:
         yield Finding("backlog", True, "nothing is overdue")
+
+
+def options(room: Room, _fix: bool) -> Iterator[Finding]:
+    """Values that are none of a list's options in the CRM: one finding for each bridge, with the oldest one's sentence."""
+    if not room.journal.ready():
+        return
+    for each in room.journal.groups(Which(cause=NO_OPTION), 1):
+        name, said = f"{each.bridge} options", f"{each.thing_count} records hold a value that is no option: {each.sentence}"
+        yield Finding(name, False, said, each.fix, Owner.INTEGRATOR)
 
 
 def clocks(room: Room, _fix: bool) -> Iterator[Finding]:

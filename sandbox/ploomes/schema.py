@@ -273,8 +273,14 @@ _lookup("Orders@Stages", "Ordination:int", writable=True, required="Name", first
 _lookup("Products@Groups", writable=True, required="Name", first_id=40_001)
 _lookup("Products@Families", writable=True, required="Name", first_id=50_001)
 _lookup("Fields@Types", "NativeType:str")
-_lookup("Fields@OptionsTables", navs={"Options": Nav("Fields@OptionsTables@Options")})
-_lookup("Fields@OptionsTables@Options", "TableId:int ExternalKey:str Ordination:int", first_id=70_001)
+_lookup("Fields@OptionsTables", navs={"Options": Nav("Fields@OptionsTables@Options")}, writable=True, required="Name", first_id=101)
+_lookup(
+    "Fields@OptionsTables@Options",
+    "TableId:int ExternalKey:str Ordination:int",
+    writable=True,
+    required="Name TableId",
+    first_id=70_001,
+)
 _lookup("Cities", "StateId:int", navs={"State": Nav("Cities@Countries@States", "StateId")})
 _lookup("Cities@Countries", "Short:str")
 _lookup("Cities@Countries@States", "Short:str CountryId:int")

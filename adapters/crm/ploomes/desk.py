@@ -12,7 +12,7 @@ import httpx
 import structlog
 from pydantic import ValidationError
 
-from adapters.crm.ploomes import translate, webhooks
+from adapters.crm.ploomes import listing, translate, webhooks
 from adapters.crm.ploomes.client import PloomesClient, Row
 from adapters.crm.ploomes.documents import Documents
 from adapters.crm.ploomes.records import PloomesBook
@@ -21,7 +21,7 @@ from adapters.crm.ploomes.status import StatusFields
 from adapters.crm.ploomes.taken import Taken
 from adapters.errors import Misconfigured, NeedsPerson, NotFound, PonteError
 from adapters.http import Takes, server_time, within
-from adapters.ports import CrmCapabilities, CrmDocument, Health, RecordCapabilities
+from adapters.ports import CrmCapabilities, CrmDocument, FieldInfo, Health, RecordCapabilities
 from events.masterdata import Gone, Kind, Page, Record, Write, Written
 from events.model import Deal, DealStatus, Hint, Owner, Person
 
@@ -191,6 +191,10 @@ class PloomesCrm:
     def ensure_webhooks(self, url: str, kinds: Collection[Kind] = ()) -> Sequence[str]:
         with within(self.settings.total_deadline):
             return webhooks.ensure(self._client, url, kinds)
+
+    def fields(self) -> Sequence[FieldInfo]:
+        with within(self.settings.total_deadline):
+            return listing.fields(self._client)
 
     # Master data, see `adapters.crm.ploomes.records`
 

@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 
 def instant(text: str, zone: ZoneInfo) -> dt.datetime:
@@ -58,6 +58,8 @@ class PloomesFields(BaseModel):
     """`CUSTOMER_WORDS` -> `contact_<GUID>`. What is not listed here is not carried. `code` makes creating safest."""
     product: dict[str, str] = Field(default_factory=dict)
     """`PRODUCT_WORDS` -> `product_<GUID>`."""
+    options_by_key: tuple[str, ...] = ()
+    """Words of `customer` and `product` whose field is an option list of which the external keys are carried, not the names."""
 
     def mapped(self, kind: str) -> dict[str, str]:
         """Of a `deal`, `customer` or `product`: the custom fields that ponte reads or writes there, by our words."""
@@ -74,6 +76,12 @@ class PloomesFields(BaseModel):
             raise ValueError(f"has no {', '.join(strange)}; the words are {', '.join(words)}")
         return mapped
 
+    @model_validator(mode="after")
+    def _keyed_lists_are_mapped(self) -> PloomesFields:
+        if strange := sorted(set(self.options_by_key) - self.customer.keys() - self.product.keys()):
+            raise ValueError(f"options_by_key names {', '.join(strange)}, which neither customer nor product maps to a field")
+        return self
+
 
 CUSTOMER_WORDS = (
     *("code", "credit_group", "credit_limit", "credit_left", "overdue", "purchase_volume"),
@@ -82,6 +90,12 @@ CUSTOMER_WORDS = (
 )
 PRODUCT_WORDS = ("prices", "stock", "stock_as_of", "taxes", "sales_description")
 """Fields of master data for which Ploomes has no field of its own."""
+ORDER_WORDS = (
+    *("payment_term", "purchase_order", "freight", "freight_paid_by", "carrier", "delivery_date", "purpose", "notes"),
+    *("ship_to_street", "ship_to_number", "ship_to_complement", "ship_to_district"),
+    *("ship_to_city", "ship_to_state", "ship_to_postal_code"),
+)
+"""Of an order or a quote."""
 STATUS_WORDS = ("order_status", "order_number", "order_reasons", "order_revision", "invoice_number")
 
 

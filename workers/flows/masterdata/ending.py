@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from events.masterdata import Gone, Record, Write, Written
-from events.store import Bound, Claim, NewEvent, Outcome, Tx
+from events.store import Bound, Claim, NewEvent, Outcome, State, Tx
 from workers.flows.masterdata import intake, sellers
 from workers.flows.masterdata.ends import Ends
 from workers.flows.masterdata.meeting import NOT_SHOWN
@@ -21,6 +21,7 @@ from workers.handling import LOOKS, backoff
 
 SOON = 1.0
 REVIEW = {Sort.CONFLICT: "conflict", Sort.AMBIGUOUS: "ambiguous", Sort.DELETED: "deleted_in_crm"}
+NO_OPTION = "option_unknown"
 SENTENCES = {
     Sort.CONFLICT: "both sides changed the same field since they last agreed",
     Sort.AMBIGUOUS: "it cannot be told which of the CRM's records this is, or whether it is one of them",
@@ -96,6 +97,15 @@ def result_of(at: Ends, job: Job) -> Result:
         result.review = {"sort": _review_of(step), "candidates": step.candidates, "fields": _in_doubt(at, step)}
         return result
     result.settles_reviews = bool(step.erp_id)
+    return _without_option(job, result)
+
+
+def _without_option(job: Job, result: Result) -> Result:
+    """A value that is none of a list's options: the rest is written, and this is named until it fits. Tried again with `retry`."""
+    answer = job.answers.get("crm")
+    if result.outcome.state is State.APPLIED and answer is not None and (sentence := answer.details.get(NO_OPTION)):
+        fix = "add the option in the CRM or correct the value in the ERP, then `ponte retry`; `ponte fields` lists the options"
+        result.outcome = Outcome.parked(NO_OPTION, "integrator", sentence, fix, **result.outcome.facts)
     return result
 
 
@@ -148,7 +158,9 @@ def _remember(at: Ends, job: Job) -> Result:
         result.seller = str(erp.get(sellers.FIELD) or "")
         erp = {name: value for name, value in erp.items() if name != sellers.FIELD}
     crm, hidden = _overlaid(at, "crm", job, crm_now)
-    md = remembered(rules, old, erp, crm, written=hidden, undecided=(*plan.conflicts, *plan.held))
+    # what found no option is not agreed: it is written as soon as there is one
+    waits = facts.get("unmatched", ()) if crm_answer is not None and NO_OPTION in crm_answer.details else ()
+    md = remembered(rules, old, erp, crm, written=hidden, undecided=(*plan.conflicts, *plan.held, *waits))
     if md is not None:
         rest = step.binding.snapshot if step.binding is not None else {}
         result.bound = Bound(crm_id, step.erp_id, {**rest, "md": md}, version=old.version if old is not None else job.bound_version)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from adapters.crm.ploomes.client import PloomesClient, Row
 from adapters.crm.ploomes.records.feed import Feed
 from adapters.crm.ploomes.records.lookups import Lookups
 from adapters.crm.ploomes.records.translate import EXPAND, PATHS, Translator, tax_id_of
-from adapters.crm.ploomes.records.values import digits, quoted, spellings
+from adapters.crm.ploomes.records.values import CustomField, digits, quoted, said, spellings
 from adapters.crm.ploomes.records.writer import Writer
 from adapters.errors import TryLater
 from adapters.http import within
@@ -85,6 +86,9 @@ class PloomesBook:
                 for word, key in mapped.items()
                 if key not in known
             ]
+            for word, key in mapped.items():
+                if key in known and (trouble := _list_trouble(known[key], by_key=word in fields.options_by_key)):
+                    found.append(f"fields.{kind}.{word}: {trouble}")
         return found
 
     def rows(self, kind: Kind, ids: Sequence[str]) -> dict[str, Row]:
@@ -114,6 +118,20 @@ class PloomesBook:
                     if _same(by, value) == held:
                         found.setdefault(value, []).insert(0, row)
         return found
+
+
+def _list_trouble(field: CustomField, *, by_key: bool) -> str:
+    """What keeps values from finding their option, with its cure; empty: nothing."""
+    if by_key and not field.is_list:
+        return f"{field.key} is no option list: take it out of options_by_key, or make it one in Ploomes"
+    if field.is_list and not field.options:
+        return f"the option list of {field.key} is empty: no value can be written there; add its options in Ploomes"
+    if by_key and (without := [each.name for each in field.options if not each.key]):
+        return f"options without an external key are known by their name: {', '.join(without[:5])}; give them one in Ploomes"
+    words = Counter(said(each, by_key=by_key).casefold() for each in field.options)
+    if twice := [word for word, times in words.items() if times > 1]:
+        return f"several options of {field.key} are called alike, and the oldest is taken: {', '.join(twice[:5])}; rename them"
+    return ""
 
 
 def _tests(by: str, value: str) -> list[str]:

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from adapters.crm.ploomes.client import PloomesClient, Row
-from adapters.crm.ploomes.records.values import CustomField, quoted
+from adapters.crm.ploomes.records.values import CustomField, Option, quoted
 from adapters.errors import NeedsPerson
 from events.masterdata import Kind
 from events.model import Owner
 
 ENTITY = {Kind.CUSTOMER: 1, Kind.PRODUCT: 10}
 """EntityId in `/Fields`."""
+_OPTIONS = "/Fields@OptionsTables@Options"
 _KEPT = 600.0
 _AGAIN = 30.0
 
@@ -38,6 +39,12 @@ class _Listed:
             if age > _KEPT or (name not in self._found and age > _AGAIN):
                 self._found, self._at = self._read(), time.monotonic()
             return self._found.get(name)
+
+    def again(self) -> None:
+        """Read anew with the next question, if that is not too often."""
+        with self._lock:
+            if time.monotonic() - self._at > _AGAIN:
+                self._at = float("-inf")
 
     def forget(self) -> None:
         with self._lock:
@@ -134,13 +141,35 @@ class Lookups:
             )
         return found
 
+    def option(self, kind: Kind, key: str, value: str, *, by_key: bool) -> Option | None:
+        """Of the list that this field shows, read again where it has no such option: it may have been added a moment ago."""
+        found = self.field(kind, key).option(value, by_key=by_key)
+        if found is None:
+            self._fields[kind].again()
+            found = self.field(kind, key).option(value, by_key=by_key)
+        return found
+
+    def option_of(self, kind: Kind, key: str, number: Any) -> Option | None:
+        """By its id."""
+        field: CustomField | None = self._fields[kind].get(key)
+        return next((each for each in field.options if each.id == number), None) if field else None
+
     def custom_fields(self, kind: Kind) -> dict[str, CustomField]:
         """Those of the account, by FieldKey."""
-        where = f"EntityId eq {ENTITY[kind]} and Dynamic eq true"
-        found = {}
-        for row in self._client.every("/Fields", where, expand="Type"):
-            native = str((row.get("Type") or {}).get("NativeType") or "String").removesuffix("Value")
-            table = row.get("OptionsTableId")
-            options = self._client.every("/Fields@OptionsTables@Options", f"TableId eq {table}") if table else ()
-            found[row["Key"]] = CustomField(row["Key"], native, {str(each["Name"]).strip(): each["Id"] for each in options})
-        return found
+        return {row["Key"]: field for row, field in fields(self._client, f"EntityId eq {ENTITY[kind]} and Dynamic eq true")}
+
+
+def fields(client: PloomesClient, where: str) -> Iterator[tuple[Row, CustomField]]:
+    """Each field of the account that passes this filter, with the options of its list."""
+    tables: dict[int, tuple[Option, ...]] = {}
+    for row in client.every("/Fields", where, expand="Type"):
+        native = str((row.get("Type") or {}).get("NativeType") or "String").removesuffix("Value")
+        table = row.get("OptionsTableId")
+        if table and table not in tables:
+            tables[table] = tuple(sorted(map(_option, client.every(_OPTIONS, f"TableId eq {table}")), key=lambda each: each.id))
+        name = str(row.get("Name") or "").strip()
+        yield row, CustomField(str(row["Key"]), native, name, is_list=bool(table), options=tables.get(table or 0, ()))
+
+
+def _option(row: Row) -> Option:
+    return Option(int(row["Id"]), str(row.get("Name") or "").strip(), str(row.get("ExternalKey") or "").strip())

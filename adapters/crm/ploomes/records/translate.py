@@ -40,12 +40,15 @@ class Body:
     custom: dict[str, Row] = field(default_factory=dict)
     """Entries of `OtherProperties` by FieldKey."""
     unmatched: list[str] = field(default_factory=list)
+    no_option: list[str] = field(default_factory=list)
+    """Sentences: which value is none of a list's options, and what could have been meant."""
 
 
 class Translator:
     def __init__(self, name: str, settings: PloomesSettings, lookups: Lookups) -> None:
         self._name, self._settings, self._lookups = name, settings, lookups
         self._custom = {kind: settings.fields.mapped(kind) for kind in Kind}
+        self._by_key = frozenset(settings.fields.options_by_key)
 
     def reads(self, kind: Kind) -> frozenset[str]:
         return _NATIVE[kind] | self._custom[kind].keys()
@@ -84,7 +87,7 @@ class Translator:
         if column := COLUMNS[kind].get(word):
             return str(row.get(column) or "").strip()
         if key := self._custom[kind].get(word):
-            return read(word, custom(row, key), self._settings.zone)
+            return read(word, self._option_key(kind, word, key, row) or custom(row, key), self._settings.zone)
         if word == "tax_id":
             return tax_id_of(row)
         if word == "phone":
@@ -101,6 +104,15 @@ class Translator:
         if word == "price":
             return plain(row.get("UnitPrice"))
         return not row.get("Suspended") if word == "active" else str(row.get("ImageUrl") or "")
+
+    def _option_key(self, kind: Kind, word: str, key: str, row: Row) -> str:
+        """The external key of the option that the record holds, where it is to be told by that and has one."""
+        if word not in self._by_key:
+            return ""
+        entries: list[Row] = row.get("OtherProperties") or []
+        entry = next((each for each in entries if each.get("FieldKey") == key), {})
+        option = self._lookups.option_of(kind, key, entry.get("ObjectValueId") or entry.get("IntegerValue"))
+        return option.key if option else ""
 
     # To Ploomes
 
@@ -127,10 +139,15 @@ class Translator:
         return bool(held == value or (held == empty(word) and value in (None, "", [])))
 
     def _write_custom(self, kind: Kind, word: str, value: Any, body: Body) -> None:
-        target = self._lookups.field(kind, self._custom[kind][word])
-        entry = written(word, value, target, self._settings.zone)
+        target, by_key = self._lookups.field(kind, self._custom[kind][word]), word in self._by_key
+        if target.is_list and value and self._lookups.option(kind, target.key, str(value).strip(), by_key=by_key):
+            target = self._lookups.field(kind, target.key)  # its options may have been read again
+        entry = written(word, value, target, self._settings.zone, by_key=by_key)
         if entry is None:
             body.unmatched.append(word)
+            nearest = target.nearest(str(value), by_key=by_key)
+            options = f"nearest: {nearest}" if nearest else "it has none"
+            body.no_option.append(f"{word}: {str(value)[:80]!r} is none of the options of {target.name or target.key}; {options}")
         else:
             body.custom[target.key] = entry
 

@@ -6,7 +6,8 @@ A value is JSON on our side (see `events.masterdata`): figures are plain text, l
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, field
+import difflib
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -33,14 +34,43 @@ COLUMNS = {
 
 
 @dataclass(frozen=True)
+class Option:
+    """Of an option list."""
+
+    id: int
+    name: str
+    key: str = ""
+    """Its external key: how another system calls it."""
+
+
+@dataclass(frozen=True)
 class CustomField:
     """A custom field of the account."""
 
     key: str
     native: str
     """`String`, `BigString`, `Integer`, `Decimal`, `DateTime`, `Bool`."""
-    options: dict[str, int] = field(default_factory=dict)
-    """Names of a list's options and their ids; empty for a field that is no list."""
+    name: str = ""
+    is_list: bool = False
+    options: tuple[Option, ...] = ()
+    """Oldest first: of two that are called alike, the first is meant."""
+
+    def option(self, value: str, *, by_key: bool = False) -> Option | None:
+        """That with this external key, where it is to be told by that and has one; else with this name, in any case."""
+        exact = (each for each in self.options if said(each, by_key=by_key) == value)
+        alike = (each for each in self.options if said(each, by_key=by_key).casefold() == value.casefold())
+        return next(exact, None) or next(alike, None)
+
+    def nearest(self, value: str, *, by_key: bool = False) -> str:
+        """What could have been meant, for people to read: the nearest, else the first ones there are."""
+        known = {said(each, by_key=by_key).casefold(): said(each, by_key=by_key) for each in self.options}
+        close = difflib.get_close_matches(value.casefold(), known, n=3, cutoff=0.4) or list(known)[:5]
+        return ", ".join(known[each] for each in close)
+
+
+def said(option: Option, *, by_key: bool) -> str:
+    """How an option is called on our side."""
+    return (option.key if by_key else "") or option.name
 
 
 def read(word: str, held: Any, zone: ZoneInfo) -> Any:
@@ -65,7 +95,7 @@ def read(word: str, held: Any, zone: ZoneInfo) -> Any:
     return str(held).strip()
 
 
-def written(word: str, value: Any, target: CustomField, zone: ZoneInfo) -> dict[str, Any] | None:
+def written(word: str, value: Any, target: CustomField, zone: ZoneInfo, *, by_key: bool = False) -> dict[str, Any] | None:
     """The entry of `OtherProperties` that holds `value`; None for an option that the list does not have.
 
     Raises `NeedsPerson` (`field_type`) where the field's type cannot hold it.
@@ -74,9 +104,9 @@ def written(word: str, value: Any, target: CustomField, zone: ZoneInfo) -> dict[
     entry: dict[str, Any] = {"FieldKey": target.key}
     if value in (None, "", []):
         return entry | {attribute: None}
-    if target.options:
-        option = target.options.get(str(value))
-        return None if option is None else entry | {"IntegerValue": option}
+    if target.is_list:
+        option = target.option(str(value).strip(), by_key=by_key)
+        return None if option is None else entry | {"IntegerValue": option.id}
     try:
         return entry | {attribute: _typed(word, value, target.native, zone)}
     except (ValueError, InvalidOperation, TypeError):

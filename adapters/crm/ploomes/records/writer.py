@@ -99,7 +99,7 @@ class Writer:
         Codes: `conflict` (the record moved since the version that the write was planned on), `not_found`, `unknown` (a create
         whose answer was lost; `settles_after` in the details), `try_later` (with `after`, where known), `ambiguous` (`ids`),
         or the adapter's own. A field whose value has no match in the account (seller, city, option) is left as it is, and
-        named in the details: `{"seller_email": "unmatched"}`.
+        named in the details: `{"seller_email": "unmatched"}`; of options there `option_unknown` says what could have been meant.
         """
         batch, answers = _Batch(kind), []
         for at in range(0, len(writes), CHUNK):
@@ -232,6 +232,8 @@ class Writer:
         return {} if _partly(row) else row
 
     def _done(self, kind: Kind, row: Row, body: Body, **details: str) -> Written:
+        if body.no_option:
+            details["option_unknown"] = "; ".join(body.no_option)
         return Written(self._translator.record(kind, row), details=dict.fromkeys(body.unmatched, "unmatched") | details)
 
 
