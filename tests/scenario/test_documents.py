@@ -65,6 +65,43 @@ def test_an_unknown_payment_term_comes_back_with_those_that_would_pass(fleet: Fl
     fleet.returned(deal, "666 dias", "28/56 dias")
 
 
+def test_a_changed_ponte_toml_counts_from_the_next_order_on_and_a_broken_one_changes_nothing(fleet: Fleet) -> None:
+    def won_on_our_terms() -> str:
+        deal = fleet.draft(CAMPO)
+        quote = fleet.document(deal, [("SKU-0001", 1)], kind="Quotes", OtherProperties=[], PaymentMethod="prazo da casa")
+        fleet.crm.call("POST", f"/Quotes({quote['Id']})/Approve", {"Approved": True})
+        fleet.crm.win(deal)
+        return deal
+
+    def says(event: str, *words: str) -> set[str]:
+        """The workers whose log holds such a line."""
+        logs = {log.stem: log.read_text().splitlines() for log in (fleet.config.home / "log").glob("worker-*.log")}
+        return {name for name, rows in logs.items() if any(all(word in row for word in (event, *words)) for row in rows)}
+
+    fleet.returned(won_on_our_terms(), "prazo da casa")
+    before = fleet.path.read_text()
+    ours = before + '\n[bridges.main.orders.payment_terms]\n"prazo da casa" = "28/56 dias"\n'
+    try:
+        fleet.path.write_text(ours)
+        deal = won_on_our_terms()
+        fleet.approved(deal)
+        assert fleet.stage.erp.payment_term(fleet.stage.sale(deal)["id"]) == "28/56 dias"
+        fleet.path.write_text(ours.replace('"28/56 dias"', "28/56"))
+        place = f"ponte.toml:{len(ours.splitlines())}: bridges.main.orders.payment_terms"
+        deal = won_on_our_terms()
+        fleet.approved(deal)
+        assert fleet.stage.erp.payment_term(fleet.stage.sale(deal)["id"]) == "28/56 dias"
+        lanes = {"worker-control", "worker-bulk", "worker-notices"}
+        sees(
+            lambda seen: seen >= lanes and len(seen) > 3, lambda: says("config_reloaded", "prazo da casa"), "every lane took it up"
+        )
+        sees(lambda seen: seen >= lanes and len(seen) > 3, lambda: says("config_wrong", place), "all name the wrong line")
+        doctor = fleet.ponte("doctor")
+        assert (doctor.returncode, place in doctor.stderr, "Traceback" in doctor.stderr) == (2, True, False)
+    finally:
+        fleet.path.write_text(before)
+
+
 def test_a_blocked_customer_is_returned(fleet: Fleet) -> None:
     fleet.returned(fleet.won(str(cast.DORMENTE["name"]), [("SKU-0001", 1)]), "bloqueado")
 

@@ -239,9 +239,11 @@ def test_the_example_of_a_bridge_is_accepted(tmp_path: Path) -> None:
 def test_every_piece_of_a_configuration_has_keys_that_exist(page: Path) -> None:
     for block in blocks(page, "toml"):
         piece = tomllib.loads(block)
-        for connection in piece.get("connections", {}).values():
-            settings = ADAPTERS[connection["adapter"]]
-            assert connection["settings"].keys() <= settings.model_fields.keys()
+        for name, connection in piece.get("connections", {}).items():
+            assert "adapter" in connection or name.startswith("*"), name  # a part of a layer
+            if "settings" in connection:
+                settings = ADAPTERS[connection.get("adapter") or name.removeprefix("*:")]
+                assert connection["settings"].keys() <= settings.model_fields.keys()
             assert connection.keys() <= config.Connection.model_fields.keys()
         for bridge in piece.get("bridges", {}).values():
             config.OrderRules(**bridge.get("orders", {}))
