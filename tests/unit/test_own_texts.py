@@ -96,24 +96,24 @@ def test_what_only_an_order_brings_out_delays_no_notice(opened: Opened) -> None:
         ("notices", {"order_approved": {"body": "{% if total %}"}}, "order_approved.body", "template"),
         ("notices", {"order_approved": {"title": "{{ ''.__class__.__mro__ }}"}}, "order_approved.title", "fails"),
         ("reasons", {"credit_limit": {"text": "{{ 1 / (found | length) }}"}}, "credit_limit.text", "may be empty"),
-        ("reasons", {"Credit limit": {"text": "x"}}, "Credit limit", "credit_limit"),
+        ("reasons", {"Credit limit": {"text": "x"}}, '"Credit limit"', "credit_limit"),
         ("owners", {"fiance": "x"}, "fiance", "finance"),
         ("words", {"reason_by": "x"}, "reason_by", "reasons_by"),
     ],
 )
 def test_a_wrong_text_is_named_by_its_key_with_its_cure(section: str, texts_: dict[str, Any], key: str, cure: str) -> None:
     (problem,) = said(texts={"en": {section: texts_}})
-    assert problem.startswith(f"bridges.main.notices.texts.en.{section}.{key}: ") and cure in problem
+    assert problem.startswith(f"ponte.toml:3: bridges.main.notices.texts.en.{section}.{key}: ") and cure in problem
 
 
 def test_a_language_that_is_none_is_an_error() -> None:
     (problem,) = said(texts={"xx-nowhere": {}})
-    assert problem.startswith("bridges.main.notices.texts.xx-nowhere: ") and "pt-BR" in problem
+    assert problem.startswith("ponte.toml:3: bridges.main.notices.texts.xx-nowhere: ") and "pt-BR" in problem
 
 
 def test_a_kind_that_is_none_is_named_with_its_neighbours() -> None:
     (problem,) = said(kinds={"order_wating": {"note": False}})
-    assert problem.startswith("bridges.main.notices.kinds.order_wating") and "order_waiting" in problem
+    assert problem.startswith("ponte.toml:3: bridges.main.notices.kinds.order_wating") and "order_waiting" in problem
 
 
 @given(st.text(max_size=60))

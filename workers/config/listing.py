@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from events.masterdata import FIELDS, Kind
 from workers.config.adapters import is_reference
 from workers.config.model import Bridge, Config
-from workers.config.problems import ConfigError, Place, Way, models_in, spelt
+from workers.config.problems import ConfigError, Place, Way, by_name, models_in, spelt
 from workers.config.settings import settings_model
 
 HIDDEN = "[hidden]"
@@ -98,7 +98,12 @@ def _of_model(
         inner = next(models_in(field.annotation), None)
         if key in leave or (key not in own and field.is_required()):
             continue
-        if inner is not None and isinstance(here if key in own else field.get_default(call_default_factory=True), dict | BaseModel):
+        if inner is not None and by_name(field.annotation):
+            for name, each in _table(here).items():
+                yield from _of_model(inner, _table(each), (*way, name), places, by)
+        elif inner is not None and isinstance(
+            here if key in own else field.get_default(call_default_factory=True), dict | BaseModel
+        ):
             yield from _of_model(inner, _table(here), way, places, by)
         elif key in own:
             hide = not field.repr or key in _CHANNELS
@@ -109,7 +114,7 @@ def _of_model(
                 yield from (Line((*way, each), value, None, by) for each, value in default.items())
             elif default is not None:
                 yield Line(way, default, None, by)
-        if key == "owners":
+        if key == "owners" and at[-1] in ("customers", "products"):
             yield from _owners(at, _table(here))
 
 

@@ -181,6 +181,11 @@ def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from models_in(each)
 
 
+def by_name(annotation: Any) -> bool:
+    """A table of models by a name of the company's choosing, such as `texts.LANGUAGE`."""
+    return typing.get_origin(annotation) is dict and next(models_in(annotation), None) is not None
+
+
 def field_at(model: type[BaseModel], way: Way) -> Any:
     """The field that a way leads to, or into; None where no model says anything of it."""
     found, here = None, model
