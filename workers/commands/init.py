@@ -23,7 +23,7 @@ from workers.config import NAME, Bridge, ConfigError, Connection, Home, Problem,
 from workers.config.adapters import described, installed, is_reference
 from workers.config.listing import plain, toml
 from workers.config.model import UNFILLED
-from workers.config.problems import models_in, near, spelt
+from workers.config.problems import near, section_of, spelt
 from workers.doctor import secrets
 
 GITIGNORE = "# Secrets and the fleet's own files stay on this host.\nsecrets/\nvar/\n"
@@ -203,7 +203,7 @@ def _section(
 ) -> Iterator[str]:
     """A table: its keys, each under what it means, then its sections, off (as comments) where nothing was given for them."""
     about = described(model)
-    inner = {key: next(models_in(info.annotation), None) for key, info in model.model_fields.items()}
+    inner = {key: section_of(info.annotation) for key, info in model.model_fields.items()}
     yield f"{off}[{spelt(way)}]"
     for key, info in model.model_fields.items():
         if key in leave or inner[key] is not None:

@@ -19,7 +19,7 @@ from workers.config.adapters import adapter, installed
 from workers.config.layers import Stack
 from workers.config.listing import plain, toml
 from workers.config.model import Bridge, Connection
-from workers.config.problems import ConfigError, Place, Problem, Way, field_at, models_in, spelt
+from workers.config.problems import ConfigError, Place, Problem, Way, field_at, section_of, spelt
 
 FOLDER = Path(__file__).parents[1] / "defaults"
 _OURS = "adapters."
@@ -129,7 +129,7 @@ def _replaced_whole(way: Way) -> bool:
             return False
         rest, model = rest[1:], adapter(found[name], name)[1]
     field = field_at(model, tuple(rest))
-    return field is not None and next(models_in(field.annotation), None) is None
+    return field is not None and section_of(field.annotation) is None
 
 
 def _beneath(stack: Stack, way: Way) -> Iterator[Way]:

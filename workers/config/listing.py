@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from events.masterdata import FIELDS, Kind
 from workers.config.adapters import is_reference
 from workers.config.model import Bridge, Config
-from workers.config.problems import ConfigError, Place, Way, by_name, models_in, spelt
+from workers.config.problems import ConfigError, Place, Way, section_of, spelt
 from workers.config.settings import settings_model
 
 HIDDEN = "[hidden]"
@@ -95,15 +95,10 @@ def _of_model(
 ) -> Iterator[Line]:
     for key, field in model.model_fields.items():
         way, here = (*at, key), own.get(key)
-        inner = next(models_in(field.annotation), None)
+        inner = section_of(field.annotation)
         if key in leave or (key not in own and field.is_required()):
             continue
-        if inner is not None and by_name(field.annotation):
-            for name, each in _table(here).items():
-                yield from _of_model(inner, _table(each), (*way, name), places, by)
-        elif inner is not None and isinstance(
-            here if key in own else field.get_default(call_default_factory=True), dict | BaseModel
-        ):
+        if inner is not None and isinstance(here if key in own else field.get_default(call_default_factory=True), dict | BaseModel):
             yield from _of_model(inner, _table(here), way, places, by)
         elif key in own:
             hide = not field.repr or key in _CHANNELS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ Way = tuple[str | int, ...]
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 NO_SETTING = "is no setting here"
+_OPTIONAL = (typing.Union, types.UnionType)
 _EXAMPLE = "such as 2026-12-01T00:00:00-03:00"
 
 
@@ -181,9 +183,12 @@ def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from models_in(each)
 
 
-def by_name(annotation: Any) -> bool:
-    """A table of models by a name of the company's choosing, such as `texts.LANGUAGE`."""
-    return typing.get_origin(annotation) is dict and next(models_in(annotation), None) is not None
+def section_of(annotation: Any) -> type[BaseModel] | None:
+    """The model of a field that is a section of its own: not of a table or list whose values are such."""
+    for each in (annotation, *typing.get_args(annotation)) if typing.get_origin(annotation) in (None, *_OPTIONAL) else ():
+        if isinstance(each, type) and issubclass(each, BaseModel):
+            return each
+    return None
 
 
 def field_at(model: type[BaseModel], way: Way) -> Any:
