@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from adapters.errors import TryLater
-from events.model import DealStatus, ErpStage, OrderLine, Verdict
+from events.model import DealStatus, ErpOrder, ErpStage, OrderLine, Verdict
 from tests.fakes import EPOCH
 from tests.stage import DEAL, Stage, staged
 from workers import schedule
@@ -85,6 +86,29 @@ def test_a_refusal_that_the_salesperson_has_not_heard_is_told_not_resubmitted(st
     assert stage.row().state == "returned"
     assert stage.told().count("order_rejected") == 1
     assert len(stage.crm.deals[DEAL].tasks) == 1
+
+
+def test_a_refusal_that_comes_before_our_create_is_answered_is_told_and_not_overwritten(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = stage.erp.create_order
+
+    def refused_meanwhile(*order: Any) -> ErpOrder:
+        """The answer was lost, and the adapter looks itself what became of it."""
+        made = stage.erp.sales[create(*order).id]
+        made.stage = ErpStage.WAITING
+        stage.erp.finance(Verdict.REJECTED)
+        return stage.erp.order(made.id)
+
+    monkeypatch.setattr(stage.erp, "create_order", refused_meanwhile)
+    stage.win(25)
+    stage.settle()
+    assert (stage.sale.stage, stage.row().state) == (ErpStage.CANCELLED, "returned")
+    assert (stage.crm.deals[DEAL].status, stage.crm.deals[DEAL].returned) == (DealStatus.OPEN, 1)
+    assert stage.told().count("order_rejected") == 1
+    stage.win(30)
+    stage.settle()
+    assert (stage.sale.stage, stage.sale.revision, quantities(stage)) == (ErpStage.WAITING, 2, {"SKU-1": 30})
 
 
 def test_winning_a_told_refusal_again_unchanged_asks_finance_again(stage: Stage) -> None:

@@ -34,6 +34,7 @@ from workers.flows.order_plan import (
     TooLateToWithdraw,
     Vanished,
     Withdraw,
+    finance_rejected,
     plan_unwon,
     plan_won,
 )
@@ -138,6 +139,10 @@ def _send(
     if reasons or order is None:
         return _held_back(at, row, erp, reasons)
     row, erp, customer_id = _placed(at, row, erp, order, customer_id)
+    refusal = finance_rejected(erp)
+    if erp.revision == row.revision and refusal is not None and refusal.mark != row.seen.get("decision"):
+        # finance saw this very revision, and refused it, before its create was answered
+        return _nothing(at, deal, row, erp, Nothing("rejected_meanwhile", OrderState.SUBMITTED))
     if erp.stage in BEYOND_CORRECTION and "adopt" in row.facts and not row.agreed:
         return _adopted_as_it_stands(row, erp, order)
     row, erp = _brought_to_content(at, row, erp, order, customer_id)
