@@ -37,6 +37,8 @@ OUTSTANDING_AT_MOST = 100
 """Messages that may wait in a lane before the sweep adds no more."""
 PAGES = 20
 """Of one feed in one poll: the next one goes on."""
+FIRST_REACH = timedelta(days=1)
+"""How far the first poll of a source reaches back before the bridge's start. What was won before it is left out all the same."""
 HELD_UP_LOOK = 30.0
 """Seconds between two looks for deals that are held up."""
 
@@ -174,8 +176,9 @@ def _reachable_again(room: Room, connection: str) -> None:
 
 
 def _since(room: Room, connection: str, bridge: Bridge, overlap: float) -> datetime:
+    """Before anything was seen there is only the bridge's start, by a clock that need not be the source's."""
     cursor = room.journal.cursor(connection, "changes")
-    return (datetime.fromisoformat(cursor) if cursor else bridge.start) - timedelta(seconds=overlap)
+    return datetime.fromisoformat(cursor) - timedelta(seconds=overlap) if cursor else bridge.start - FIRST_REACH
 
 
 def _poll_crm(room: Room, name: str, bridge: Bridge) -> int:

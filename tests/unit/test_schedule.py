@@ -47,12 +47,27 @@ def test_the_cursor_is_the_sources_time_and_stays_when_nothing_was_seen(stage: S
     deal = stage.win(5)
     stage.clock.forward(500)
     stage.poll("crm")
-    cursor = stage.journal.cursor("crm", "changes")
-    assert cursor is not None
-    assert timedelta() <= deal.changed_at - datetime.fromisoformat(cursor) < timedelta(minutes=1), "less what the reading took"
-    stage.clock.forward(500)
-    stage.poll("crm")
-    assert stage.journal.cursor("crm", "changes") == cursor
+    for _ in range(2):
+        cursor = stage.journal.cursor("crm", "changes")
+        assert cursor is not None
+        assert timedelta() <= deal.changed_at - datetime.fromisoformat(cursor) < timedelta(minutes=1), "less what the reading took"
+        stage.clock.forward(500)
+        stage.poll("crm")
+
+
+@pytest.mark.parametrize("hours", [-13, -1, 0, 1], ids=str)
+def test_the_first_poll_of_a_source_sees_everything_by_whatever_clock_it_goes(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    there = stage.room.bridge("main").start + timedelta(hours=hours, seconds=1)
+
+    def changed(since: datetime) -> Iterator[SimpleNamespace]:
+        if there >= since:
+            yield SimpleNamespace(changed_at=there, id="1")
+
+    monkeypatch.setattr(schedule, "owner_of", lambda *_: None)
+    monkeypatch.setattr(stage.erp, "changed_orders", changed)
+    assert schedule.poll(stage.room, "erp") == 1
 
 
 @pytest.mark.parametrize("end", ["crm", "erp"])
