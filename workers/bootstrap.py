@@ -177,7 +177,7 @@ def _settings_wrong(name: str, problems: Sequence[str]) -> Misconfigured:
     error = Misconfigured(
         "settings_wrong",
         f"connections.{name}: {'; '.join(problems)}",
-        fix=f"mend it in ponte.toml, restart, then `ponte retry --cause connection:{name}`",
+        fix=f"mend it in ponte.toml, then `ponte retry --cause connection:{name}`",
     )
     error.connection = name
     return error

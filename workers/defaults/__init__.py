@@ -1,0 +1,1 @@
+"""ponte's defaults by mapping version, as layers: see `workers.config.defaults`."""
