@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workers.config import Config, ConfigError, load
@@ -226,6 +226,7 @@ EVERY_SETTING = [
 ]
 
 
+@settings(deadline=None)  # a machine with much to do is no error
 @given(st.lists(st.tuples(st.sampled_from(EVERY_SETTING), values, letters, st.sampled_from("cdn")), min_size=1, max_size=3))
 def test_a_changed_configuration_is_understood_or_explained(changes: list[tuple[tuple[str, ...], Any, str, str]]) -> None:
     table = copy.deepcopy(RIGHT)
