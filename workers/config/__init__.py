@@ -13,20 +13,9 @@ from pydantic import ValidationError
 from workers.config.adapters import adapter
 from workers.config.defaults import behind
 from workers.config.layers import Stack, stack
-from workers.config.model import (
-    NAME,
-    Bridge,
-    Ceilings,
-    Config,
-    Connection,
-    Home,
-    KindRules,
-    MasterDataRules,
-    NoticeRules,
-    OrderRules,
-    Section,
-)
+from workers.config.model import NAME, Bridge, Config, Connection, Home
 from workers.config.problems import NO_SETTING, ConfigError, Place, Problem, Way, explained
+from workers.config.rules import Ceilings, KindRules, MasterDataRules, NoticeRules, OrderRules, Section
 from workers.config.settings import inline_secrets, settings_of
 
 __all__ = [
