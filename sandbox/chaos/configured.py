@@ -16,6 +16,7 @@ sweep_seconds = 1
 role = "crm"
 adapter = "ploomes"
 poll_seconds = 1
+records_seconds = 3
 
 [connections.ploomes.settings]
 url = "http://127.0.0.1:{crm_port}"

@@ -22,6 +22,7 @@ TOML = """\
 role = "erp"
 adapter = "omie"
 poll_seconds = 1
+records_seconds = 3
 
 [connections.erp.settings]
 url = "http://127.0.0.1:{port}/api/v1/"

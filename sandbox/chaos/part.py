@@ -2,7 +2,7 @@
 
 Its clock stands apart by as many seconds as the file `clock@NAME` in the folder PONTE_FAULTS says, and is right while there is
 none: `time.time` and `datetime.now` of the whole process, libraries too. What no setting of a clock can move stays right: the
-monotonic clocks, and other hosts' clocks. One pause between two tries is no longer than `MOST_BACKOFF`.
+monotonic clocks, and other hosts' clocks. And its longest pauses are on chaos' scale.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import Any
 
 MOST_BACKOFF = 8.0
 """Seconds. In a fleet five minutes, on chaos' scale five seconds."""
+PAUSE, LONGEST_PAUSE = 0.5, 2.0
+"""Seconds before a dead system is probed. In a fleet from 2 to 30."""
 LOOK_SECONDS = 0.1
 
 
@@ -83,9 +85,11 @@ def set_apart(apart: Callable[[], float]) -> None:
 
 def main(name: str, module: str, *arguments: str) -> None:
     set_apart(Apart(Path(os.environ["PONTE_FAULTS"], f"clock@{name}")))
+    from adapters import breaker
     from workers import handling  # what takes the time by name is read by now
 
     handling.BACKOFF_MOST = MOST_BACKOFF
+    breaker.PAUSE, breaker.LONGEST_PAUSE = PAUSE, LONGEST_PAUSE
     sys.argv[:] = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

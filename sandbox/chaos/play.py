@@ -33,7 +33,7 @@ from sandbox.chaos.world import World, build, until
 
 Say = Callable[[str], None]
 TICK = 1.0
-ARRIVE = 30
+ARRIVE = 15
 """New cases of one tick, at most."""
 HANDS = 4
 """People at work at one moment."""

@@ -14,7 +14,7 @@ class Options:
     cases: int
     erp: str = "omie"
     journal: str = "sqlite"
-    at_once: int = 400
+    at_once: int = 250
     pause: tuple[float, float] = (0.5, 2.5)
     """Between two faults, seconds."""
     step_kills: float = 0.08
