@@ -38,6 +38,8 @@ from sandbox.chaos.world import LEASE, World, until
 from workers.faults import STEPS
 from workers.fleet_status import read_status
 
+LAID = (*STEPS, *("before-amend", "after-amend") * 3)
+"""Steps in the order in which kills are laid at them: of four deals one is ever amended."""
 FROZEN = LEASE * 1.6
 HOUR = 3600
 APART = LEASE * 2
@@ -73,7 +75,7 @@ class Mischief:
         """Perhaps the worker that comes to some step of this deal's work will die there."""
         if chance.random() < share:
             with self._lock:
-                step = STEPS[self._laid % len(STEPS)]
+                step = LAID[self._laid % len(LAID)]
                 self._laid += 1
             (self.world.faults / f"kill@{step}@{deal}").touch()
 

@@ -110,7 +110,7 @@ class _Chaos:
         self.finished = 0
 
     def _case(self, number: int, kind: Callable[[Case], Play]) -> tuple[Case, Callable[[Case], Play]]:
-        arm: Callable[[str, random.Random], None] = partial(self.mischief.arm, share=self.options.step_kills)
+        arm: Callable[[str, random.Random], None] = partial(self.mischief.arm, share=self.options.step_share)
         if not self.options.storm or self.options.only:
             arm = lambda _deal, _chance: None  # noqa: E731
         chance = random.Random(self.options.seed * 1_000_003 + number)

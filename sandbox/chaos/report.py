@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sandbox.chaos.judge import VIOLATIONS
+from sandbox.chaos.mischief import LAID
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,18 @@ class Options:
     pause: tuple[float, float] = (0.5, 2.5)
     """Between two faults, seconds."""
     step_kills: float = 0.08
-    """Share of the deals at one of whose steps a worker dies."""
+    """Share of the deals at one of whose steps a worker dies; in a long run less, for a worker's start costs seconds of CPU."""
+
     storm: bool = True
     only: tuple[str, ...] = ()
     """Faults by name, and no others; none: all, and kills at steps."""
     without: tuple[str, ...] = ()
     """Safeguards that are switched off (`sandbox.chaos.saboteur`)."""
+
+    @property
+    def step_share(self) -> float:
+        """So that each boundary is reached by about eight kills at most."""
+        return min(self.step_kills, 8 * len(LAID) / self.cases)
 
 
 @dataclass

@@ -101,7 +101,9 @@ class World:
             self.runner = self._launch(self.path, out)
 
     def _launch(self, path: Path, out: object) -> subprocess.Popen[bytes]:
-        environment = {**os.environ, "PONTE_FAULTS": str(self.faults), "PYTHONPATH": str(ROOT)}
+        # whoever is killed dozens of times must not compile itself anew each time
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        environment |= {"PONTE_FAULTS": str(self.faults), "PYTHONPATH": str(ROOT)}
         argv = [sys.executable, "-m", "sandbox.chaos.fleet", str(path), *(["--sabotaged"] if self.sabotaged else [])]
         return subprocess.Popen(argv, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out)  # type: ignore[call-overload, no-any-return]
 
