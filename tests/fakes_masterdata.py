@@ -187,7 +187,7 @@ class FakeBook:
         if self.users is not None and fields.get("seller_email") not in (None, "", *self.users):
             fields.pop("seller_email")
             unmatched = {"seller_email": "unmatched"}
-        for name in [each for each in fields if fields[each] and fields[each] not in self.options.get(each, {fields[each]})]:
+        for name in [each for each in fields if each in self.options and fields[each] and fields[each] not in self.options[each]]:
             said = f"{name}: {fields.pop(name)!r} is none of the options"
             unmatched |= {name: "unmatched", "option_unknown": said}
         state = "active" if kind is Kind.PRODUCT else "blocked"
