@@ -124,8 +124,26 @@ def test_a_lost_answer_leaves_the_status_written(twin: PloomesTwin, crm: Ploomes
     deal, _ = twin.deal(AURORA, [("SKU-0001", 1)])
     they_met_at(twin, deal, "Feira")
     twin.fault(fault, method="PATCH")
-    crm.write_status(str(deal), STATUS)
+    if fault.endswith("before"):  # it may land yet
+        with pytest.raises(UnknownOutcome):
+            crm.write_status(str(deal), STATUS)
+    crm.write_status(str(deal), STATUS)  # once it has settled
     assert status_of(twin, deal) == SHOWN | {"how_they_met_us": "Feira"}
+
+
+def test_a_status_that_lands_late_sets_back_no_newer_one(twin: PloomesTwin, crm: PloomesCrm) -> None:
+    deal, _ = twin.deal(AURORA, [("SKU-0001", 1)])
+    twin.fault("late", method="PATCH", seconds=3_600)
+    with pytest.raises(UnknownOutcome) as lost:
+        crm.write_status(str(deal), STATUS | {"order_status": "Aguardando"})
+    assert lost.value.settles_after == crm.settings.settles_after
+    twin.admin("DELETE", "faults")  # whatever was to be done later is done now
+    deadline = time.monotonic() + 60
+    while not status_of(twin, deal):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    crm.write_status(str(deal), STATUS)
+    assert status_of(twin, deal) == SHOWN
 
 
 def test_nothing_is_written_when_nothing_changes(twin: PloomesTwin, crm: PloomesCrm) -> None:

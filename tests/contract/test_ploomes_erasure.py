@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from adapters import gateway
 from adapters.budget import Budget
 from adapters.crm.ploomes import PloomesCrm, properties
 from adapters.crm.ploomes.records import writer
-from adapters.errors import Conflict
+from adapters.errors import Conflict, UnknownOutcome
 from adapters.gateway import hint_event
 from adapters.http import calls, recording
 from events.catalogue import Lane
@@ -201,7 +202,8 @@ def test_what_a_stale_reading_made_us_take_is_put_back(house: House, kind: str) 
 def test_what_a_write_that_landed_late_has_taken_is_put_back(house: House, kind: str) -> None:
     at = thing(house, kind)
     house.twin.fault("late", method="PATCH", seconds=3_600)
-    at.write()
+    with suppress(UnknownOutcome):
+        at.write()
     house.saves(at.path, text(at.theirs))
     house.well()  # whatever was to be done later is done now
     deadline = time.monotonic() + 60

@@ -143,7 +143,7 @@ class PloomesCrm:
             return translate.person_of(rows[0], self.settings)
 
     def return_deal(self, deal_id: str) -> None:
-        """A lost answer of the reopening is `UnknownOutcome`, never sent again blindly: by then it may be won anew."""
+        """A lost answer is `UnknownOutcome`, and nothing is sent again blindly: by then the deal may be won anew."""
         with within(self.settings.total_deadline):
             rows = self._client.proven("/Deals", filter=f"Id eq {self._number(deal_id)}", select="Id,StatusId,StageId")
             if not rows:
@@ -151,7 +151,7 @@ class PloomesCrm:
             if rows[0]["StatusId"] in _WON_OR_LOST:
                 self._client.send("POST", f"/Deals({deal_id})/Reopen", {}, repeatable=False)
             if rows[0]["StageId"] != self.settings.returned_stage_id or rows[0]["StatusId"] in _WON_OR_LOST:
-                self._client.send("PATCH", f"/Deals({deal_id})", {"StageId": self.settings.returned_stage_id}, repeatable=True)
+                self._client.send("PATCH", f"/Deals({deal_id})", {"StageId": self.settings.returned_stage_id}, repeatable=False)
 
     def write_status(self, deal_id: str, values: Mapping[str, str]) -> None:
         with within(self.settings.total_deadline):

@@ -34,7 +34,13 @@ class StatusFields:
         self._types: dict[str, str] = {}
 
     def write(self, deal_id: str, values: Mapping[str, str]) -> None:
-        """Bring the fields to these values; words that the settings map to no field are left out. Safe twice."""
+        """Bring the fields to these values; words that the settings map to no field are left out. Safe twice.
+
+        A lost answer is `UnknownOutcome` while nothing shows that it arrived: landing later it would set back what came after it.
+
+            we    PATCH waiting -> 504        PATCH approved
+            they                                              PATCH waiting lands: the deal waits for ever
+        """
         wanted = self._wanted(values)
         if not wanted:
             return
@@ -42,19 +48,22 @@ class StatusFields:
             read_at, present = time.monotonic(), self._read(deal_id)
             if properties.holds(present, wanted):
                 return
-            try:
-                with self._client.http.ahead(1):
-                    if time.monotonic() - read_at > properties.FRESH:
-                        with self._client.http.ahead(1):
-                            present = self._read(deal_id)
-                    body = {"OtherProperties": properties.merged(present, wanted)}
+            with self._client.http.ahead(1):
+                if time.monotonic() - read_at > properties.FRESH:
+                    with self._client.http.ahead(1):
+                        present = self._read(deal_id)
+                body = {"OtherProperties": properties.merged(present, wanted)}
+                unknown: UnknownOutcome | None = None
+                try:
                     self._client.send("PATCH", f"/Deals({deal_id})", body, repeatable=False)
-            except UnknownOutcome:
-                continue  # not sent again as it is: others may have written since. The next reading tells whether it arrived
+                except UnknownOutcome as error:
+                    unknown = error
             after = self._read(deal_id)
             if properties.holds(after, wanted):
                 self._lost(present, after, wanted)
                 return
+            if unknown is not None:
+                raise unknown
         raise Conflict(
             "status_contended", f"connection {self._name}: the status of deal {deal_id} is being written by others too", after=5
         )
