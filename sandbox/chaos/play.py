@@ -38,7 +38,7 @@ ARRIVE = 15
 HANDS = 4
 """People at work at one moment."""
 STUCK = 120.0
-"""Seconds without any case moving, all faults over: then the rest will not end by itself."""
+"""Seconds without any case moving: then the storm is over, and once it is, the rest will not end by itself."""
 IDLE = 8.0
 """Seconds of quiet in which nothing may be written: several polls, many sweeps."""
 
@@ -164,7 +164,8 @@ class _Chaos:
                 if exhausted and not live:
                     break
                 still = tick - moved_at
-                if not calm and exhausted and (len(live) <= self.options.cases // 20 or still > 30):
+                few, last = (len(live) <= self.options.cases // part for part in (5, 20))
+                if not calm and exhausted and (last or (few and still > 30) or still > STUCK):
                     self._calm()
                     calm, moved_at = True, time.monotonic()
                 if calm and still > STUCK:
