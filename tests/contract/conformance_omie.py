@@ -20,7 +20,7 @@ _number = itertools.count(1)
 _SERVICE = {Kind.CUSTOMER: "geral/clientes", Kind.PRODUCT: "geral/produtos"}
 _ID = {Kind.CUSTOMER: "codigo_cliente_omie", Kind.PRODUCT: "codigo_produto"}
 _NAMED = {Kind.CUSTOMER: ("Cliente", "nome_fantasia"), Kind.PRODUCT: ("Produto", "descricao")}
-MINUTE = 1.0
+MINUTE = 0.1
 GENEROUS = {"per_method": 10**6, "per_address": 10**6, "at_once": 64, "faults": 10**6, "seconds": MINUTE}
 """What the vendor's limits are for is another test. Redundancy stays, for a short minute: processes that know nothing of each other
 choose among fifty ways to ask."""

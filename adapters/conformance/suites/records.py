@@ -8,7 +8,7 @@ from typing import Any
 from adapters.conformance.bench import Bench, later
 from adapters.conformance.checks import Broken, Cannot, NotClaimed, expect, record_check, told
 from adapters.errors import PonteError, TryLater, UnknownOutcome
-from adapters.ports import RecordCapabilities
+from adapters.ports import RecordBook, RecordCapabilities
 from events.masterdata import Kind, Record, Write, Written, fingerprint
 
 _NOT_CREATED = ("not_created_here", "not_created")
@@ -64,10 +64,33 @@ def _one(on: Bench, kind: Kind, write: Write) -> Written:
     return on.again(act)
 
 
-def _batch(on: Bench, kind: Kind, *writes: Write) -> list[Written]:
-    answers = list(on.book().write_records(kind, writes))
+def _batch(on: Bench, kind: Kind, *writes: Write, book: RecordBook | None = None) -> list[Written]:
+    answers = list((book or on.book()).write_records(kind, writes))
     expect(len(answers) == len(writes), "not one answer for each write")
     return answers
+
+
+def _in_time(on: Bench, kind: Kind, *writes: Write) -> list[Written]:
+    """As a worker does it: a whole batch that says later comes again."""
+    return on.again(lambda book: _batch(on, kind, *writes, book=book))
+
+
+def _once_sent(on: Bench, kind: Kind, write: Write) -> Written:
+    """A batch of one may say later as a whole, as long as it has sent nothing yet: it comes again."""
+
+    def act(book: RecordBook) -> Written | PonteError:
+        with on.counting(f"write_{kind}s") as sent:
+            try:
+                return _batch(on, kind, write, book=book)[0]
+            except PonteError as error:
+                if later(error) and not sent():
+                    raise
+                return error
+
+    ended = on.again(act)
+    if isinstance(ended, PonteError):
+        raise ended
+    return ended
 
 
 @record_check("writes")
@@ -100,7 +123,7 @@ def are_written_once_whatever_the_answers(on: Bench, kind: Kind) -> None:
         on.spoil(trouble, f"write_{kind}s")
         write = _write(kind, before, **{name: value})
         try:
-            (answer,) = _batch(on, kind, write)
+            answer = _once_sent(on, kind, write)
         except PonteError as error:
             raise Broken(f"{trouble}: the whole call ends in {told(error)}, for one record") from None
         # a conflict is as good: it repeated the write itself and met its own first one, and the worker reads again
@@ -122,7 +145,7 @@ def that_cannot_be_written_fail_alone(on: Bench, kind: Kind) -> None:
         Write(kind, good.id, "key-field", {"no_such_field": "1"}),
         _write(kind, good, **{name: value}),
     ]
-    strange, field, done = _batch(on, kind, *writes)
+    strange, field, done = _in_time(on, kind, *writes)
     expect(strange.code and strange.record is None, "an id that nothing has is written")
     expect(field.code, "a field that there is not is written")
     expect(strange.code != "try_later" and field.code != "try_later", "what never passes is tried for ever")
@@ -138,7 +161,7 @@ def that_somebody_changed_are_not_written_over(on: Bench, kind: Kind) -> None:
         raise Cannot("the only field that may be written is the one that people change here")
     before, value, theirs = on.some(kind), _value(on, name), on.text()
     on.subject.change(kind, before.id, theirs)
-    (answer,) = _batch(on, kind, _write(kind, before, **{name: value}))
+    (answer,) = _in_time(on, kind, _write(kind, before, **{name: value}))
     expect(answer.code in ("", "conflict", "try_later"), f"it ends in {answer.code}")
     expect(on.record(kind, before.id).fields.get("name") == theirs, "somebody's change is written over")
 
